@@ -20,6 +20,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod error;
+pub mod packet;
 pub mod ranges;
 pub mod rng;
 pub mod wire;
