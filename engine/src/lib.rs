@@ -23,4 +23,5 @@ pub mod error;
 pub mod packet;
 pub mod ranges;
 pub mod rng;
+pub mod transport_parameters;
 pub mod wire;
