@@ -1,0 +1,51 @@
+use crate::wire::Version;
+
+/// What differs between versions in packet protection.
+pub(super) struct Parameters {
+    /// RFC 9001 section 5.2, RFC 9369 section 3.3.1.
+    pub(super) initial_salt: [u8; 20],
+    /// RFC 9001 section 5.1, RFC 9369 section 3.3.2.
+    pub(super) key_label: &'static [u8],
+    pub(super) iv_label: &'static [u8],
+    pub(super) hp_label: &'static [u8],
+    pub(super) ku_label: &'static [u8],
+    /// RFC 9001 section 5.8, RFC 9369 section 3.3.3.
+    pub(super) retry_key: [u8; 16],
+    pub(super) retry_nonce: [u8; 12],
+}
+
+static V1: Parameters = Parameters {
+    initial_salt: [
+        0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb,
+        0x7f, 0x0a,
+    ],
+    key_label: b"quic key",
+    iv_label: b"quic iv",
+    hp_label: b"quic hp",
+    ku_label: b"quic ku",
+    retry_key: [0xbe, 0x0c, 0x69, 0x0b, 0x9f, 0x66, 0x57, 0x5a, 0x1d, 0x76, 0x6b, 0x54, 0xe3, 0x68, 0xc8, 0x4e],
+    retry_nonce: [0x46, 0x15, 0x99, 0xd3, 0x5d, 0x63, 0x2b, 0xf2, 0x23, 0x98, 0x25, 0xbb],
+};
+
+static V2: Parameters = Parameters {
+    initial_salt: [
+        0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd,
+        0x2e, 0xd9,
+    ],
+    key_label: b"quicv2 key",
+    iv_label: b"quicv2 iv",
+    hp_label: b"quicv2 hp",
+    ku_label: b"quicv2 ku",
+    retry_key: [0x8f, 0xb4, 0xb0, 0x1b, 0x56, 0xac, 0x48, 0xe2, 0x60, 0xfb, 0xcb, 0xce, 0xad, 0x7c, 0xcc, 0x92],
+    retry_nonce: [0xd8, 0x69, 0x69, 0xbc, 0x2d, 0x7c, 0x6d, 0x99, 0x90, 0xef, 0xb0, 0x4a],
+};
+
+/// QUIC version 2 (RFC 9369).
+const VERSION_2: Version = Version(0x6b33_43cf);
+
+impl Parameters {
+    /// The parameters of `version`; those of version 1 where it is not known.
+    pub(super) const fn of(version: Version) -> &'static Self {
+        if version.0 == VERSION_2.0 { &V2 } else { &V1 }
+    }
+}
