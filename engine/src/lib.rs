@@ -20,9 +20,11 @@ extern crate alloc;
 extern crate std;
 
 pub mod crypto;
+pub mod congestion;
 pub mod error;
 pub mod packet;
 pub mod ranges;
+pub mod recovery;
 pub mod rng;
 pub mod transport_parameters;
 pub mod wire;
