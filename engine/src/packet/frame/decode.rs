@@ -121,8 +121,10 @@ fn decode<'a>(r: &mut Reader<'a>, ty: u64) -> Result<Frame<'a>, Malformed> {
 /// The rest of a run of PADDING whose first byte has been read.
 fn padding<'a>(r: &mut Reader<'a>) -> Frame<'a> {
     let rest = r.clone().rest();
-    let more = rest.iter().position(|byte| *byte != 0).unwrap_or(rest.len());
-    Frame::Padding { len: 1 + r.bytes(more).map_or(0, <[u8]>::len) }
+    // Padding fills most of an Initial: whole blocks first.
+    let blocks = rest.as_chunks::<32>().0.iter().take_while(|block| **block == [0; 32]).count();
+    let tail = rest.iter().skip(32 * blocks).take_while(|byte| **byte == 0).count();
+    Frame::Padding { len: 1 + r.bytes(32 * blocks + tail).map_or(0, <[u8]>::len) }
 }
 
 fn stream<'a>(r: &mut Reader<'a>, ty: u64) -> Result<Frame<'a>, Malformed> {
