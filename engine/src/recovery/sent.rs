@@ -411,3 +411,75 @@ impl<F: Clone> SentPackets<F> {
 
 const NEVER_SENT: TransportError =
     TransportError::new(TransportErrorCode::PROTOCOL_VIOLATION, "acknowledgment of a packet that was never sent");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Ignore;
+
+    impl Feedback<u64> for Ignore {
+        fn packet_acked(&mut self, _: &SentPacket) {}
+        fn frame_acked(&mut self, _: u64) {}
+        fn packet_lost(&mut self, _: &SentPacket) {}
+        fn frame_lost(&mut self, _: u64) {}
+    }
+
+    fn send(sent: &mut SentPackets<u64>, ack_eliciting: bool, frames: &mut Vec<u64>) -> u64 {
+        let pn = sent.next();
+        frames.extend([pn, pn]);
+        sent.on_sent(SentPacket { pn, time: pn, size: 1200, ack_eliciting, in_flight: ack_eliciting }, frames);
+        pn
+    }
+
+    fn acknowledge(sent: &mut SentPackets<u64>, start: u64, end: u64) {
+        sent.mark_acked(end, [start..=end].into_iter()).expect("sent before");
+        let at = LossDetection {
+            now: end,
+            delay: u64::MAX,
+            persistent_duration: u64::MAX,
+            first_rtt_sample: None,
+            acked_elsewhere: None,
+        };
+        sent.detect_lost(&at, &mut Ignore);
+        sent.report_acked(&mut Ignore);
+    }
+
+    #[test]
+    fn a_steady_flight_allocates_nothing_and_leaves_little_below_the_largest_acknowledged() {
+        const FLIGHT: u64 = 10_000;
+        let mut sent = SentPackets::new();
+        let mut frames = Vec::new();
+        for _ in 0..FLIGHT + 100 {
+            send(&mut sent, true, &mut frames);
+        }
+        let capacities = (sent.packets.capacity(), sent.frames.capacity());
+        for round in 0..50_000 {
+            // Every seventh packet is lost.
+            let (start, end) = (round * 2 + u64::from(round % 7 == 0), round * 2 + 1);
+            acknowledge(&mut sent, start, end);
+            let below = sent.packets.partition_point(|entry| entry.packet.pn <= end);
+            assert!(below <= PACKET_THRESHOLD + 1);
+            send(&mut sent, true, &mut frames);
+            send(&mut sent, round % 3 == 0, &mut frames);
+        }
+        assert_eq!((sent.packets.capacity(), sent.frames.capacity()), capacities);
+    }
+
+    #[test]
+    fn packets_not_in_flight_are_compacted_away_behind_an_outstanding_one() {
+        let mut sent = SentPackets::new();
+        let mut frames = Vec::new();
+        for _ in 0..100 {
+            send(&mut sent, true, &mut frames);
+            for _ in 0..1000 {
+                send(&mut sent, false, &mut frames);
+                assert!(sent.packets.len() < 1200 && sent.frames.len() <= 2 * sent.packets.len());
+            }
+        }
+        for entry in sent.packets.iter().filter(|entry| entry.frame_count > 0) {
+            sent.each_frame(entry, |frame| assert_eq!(frame, entry.packet.pn));
+        }
+        assert_eq!((sent.ack_eliciting, sent.ack_only), (100, MAX_ACK_ONLY));
+    }
+}
