@@ -345,6 +345,7 @@ fn acknowledging_an_unsent_or_skipped_number_is_a_protocol_violation() {
     // Also long after the packets around it were acknowledged.
     refused(4, &[0..=4]);
     refused(2, &[2..=2]);
+    refused(4, &[4..=4, 2..=2]);
 }
 
 // Section 6.2: the probe timeout.
