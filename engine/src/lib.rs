@@ -19,12 +19,14 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod crypto;
 pub mod congestion;
+pub mod crypto;
 pub mod error;
 pub mod packet;
 pub mod ranges;
 pub mod recovery;
 pub mod rng;
+pub mod stream;
 pub mod transport_parameters;
 pub mod wire;
+
