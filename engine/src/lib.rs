@@ -27,6 +27,7 @@ pub mod ranges;
 pub mod recovery;
 pub mod rng;
 pub mod stream;
+pub mod tls;
 pub mod transport_parameters;
 pub mod wire;
 

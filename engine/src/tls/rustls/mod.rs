@@ -1,0 +1,97 @@
+//! TLS 1.3 by rustls, with ring.
+//!
+//! rustls draws randomness from its surroundings and keeps traffic secrets to itself. So every call that may draw runs
+//! in a scope of `quillon_ambient` with the session's own generator and time of day, and the secrets come out through
+//! rustls' `KeyLog`, caught by the scope of the session whose call is running. rustls' own packet keys are never used.
+//!
+//! Invariants: nothing is shared between the sessions of a config that one of them could change (no session cache, no
+//! tickets, no remembered key share), so that each session's output depends only on its config, its
+//! [`Start`](super::Start) and its input. Loading a server's key draws on bytes derived from that key alone.
+
+mod client;
+mod explain;
+mod scope;
+mod server;
+mod session;
+
+pub use client::{ClientBuilder, RustlsClient};
+pub use server::{RustlsServer, ServerBuilder};
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use ::rustls::crypto::{CryptoProvider, ring};
+use ::rustls::{SupportedCipherSuite, quic};
+
+use crate::crypto::CipherSuite;
+use crate::wire::Version;
+
+/// Why a config cannot be made: one line that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// ring's algorithms with these cipher suites, in this order.
+fn crypto_provider(suites: &[CipherSuite]) -> Result<Arc<CryptoProvider>, ConfigError> {
+    if suites.is_empty() {
+        return Err(ConfigError::new("no cipher suite is enabled: name at least one"));
+    }
+    let cipher_suites = suites.iter().map(|suite| rustls_suite(*suite)).collect();
+    Ok(Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() }))
+}
+
+fn rustls_suite(suite: CipherSuite) -> SupportedCipherSuite {
+    match suite {
+        CipherSuite::Aes128Gcm => ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
+        CipherSuite::Aes256Gcm => ring::cipher_suite::TLS13_AES_256_GCM_SHA384,
+        CipherSuite::ChaCha20Poly1305 => ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    }
+}
+
+/// rustls uses the version only for packet keys, which are not used, and for the transport parameters' code point,
+/// which is the same for versions 1 and 2.
+fn quic_version(_: Version) -> quic::Version {
+    quic::Version::V1
+}
+
+/// Protocol names for people: `h3, hq-interop`. The peer's names may be many and long, and the text is one line.
+fn list_protocols(protocols: &[Vec<u8>]) -> String {
+    const SHOWN: usize = 4;
+    const SHOWN_BYTES: usize = 32;
+    if protocols.is_empty() {
+        return "none".to_owned();
+    }
+    let shorten = |name: &Vec<u8>| name.get(..SHOWN_BYTES).unwrap_or(name).escape_ascii().to_string();
+    let mut text = protocols.iter().take(SHOWN).map(shorten).collect::<Vec<_>>().join(", ");
+    if let Some(more) = protocols.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// RFC 7301 section 3.1: a name has 1 to 255 bytes.
+fn check_protocols(protocols: &[Vec<u8>]) -> Result<(), ConfigError> {
+    match protocols.iter().find(|name| name.is_empty() || name.len() > 255) {
+        Some(name) => {
+            Err(ConfigError::new(format!("an application protocol's name has 1 to 255 bytes, this one {}", name.len())))
+        }
+        None => Ok(()),
+    }
+}

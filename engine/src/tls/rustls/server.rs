@@ -1,0 +1,176 @@
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use ::rustls::crypto::hash::Hash;
+use ::rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use ::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use ::rustls::quic::{Connection, ServerConnection};
+use ::rustls::server::NoServerSessionStorage;
+use ::rustls::{Error, InconsistentKeys, ServerConfig};
+use zeroize::Zeroizing;
+
+use super::scope::{self, ScopeTime, Tap, surroundings};
+use super::session::{Options, RustlsSession};
+use super::{ConfigError, check_protocols, crypto_provider, list_protocols, quic_version};
+use crate::crypto::CipherSuite;
+use crate::rng::Rng;
+use crate::tls::{ClientHello, Session, Start, TlsError};
+
+/// A server's TLS settings, shared by its connections.
+pub struct RustlsServer {
+    config: Arc<ServerConfig>,
+    key_log: bool,
+}
+
+/// Makes a [`RustlsServer`].
+pub struct ServerBuilder {
+    chain: Vec<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
+    alpn: Vec<Vec<u8>>,
+    cipher_suites: Vec<CipherSuite>,
+    key_log: bool,
+}
+
+impl RustlsServer {
+    /// Settings with this certificate, no application protocol, every cipher suite in the order of
+    /// [`CipherSuite::ALL`], and no key log.
+    ///
+    /// `chain` is the server's certificate followed by those of the authorities that lead to a root, in DER; `key` its
+    /// private key in DER (PKCS#8, SEC1 or PKCS#1): ECDSA on P-256 or P-384, Ed25519, or RSA.
+    #[must_use]
+    pub fn builder(chain: impl IntoIterator<Item = impl Into<Vec<u8>>>, key: &[u8]) -> ServerBuilder {
+        ServerBuilder {
+            chain: chain.into_iter().map(Into::into).collect(),
+            key: Zeroizing::new(key.to_vec()),
+            alpn: Vec::new(),
+            cipher_suites: CipherSuite::ALL.to_vec(),
+            key_log: false,
+        }
+    }
+}
+
+impl ServerBuilder {
+    /// The application protocols to speak, in order of preference, which goes before the client's (RFC 7301). With some
+    /// of them a client that offers none of them is refused; with none a client that offers any is
+    /// (RFC 9001 section 8.1).
+    #[must_use]
+    pub fn alpn(mut self, protocols: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        self.alpn = protocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The cipher suites to accept, in order of preference. The client's order goes before ours, unless ours begins
+    /// with ChaCha20-Poly1305: so the end that has no AES instructions gets what it is fast at.
+    #[must_use]
+    pub fn cipher_suites(mut self, suites: &[CipherSuite]) -> Self {
+        self.cipher_suites = suites.to_vec();
+        self
+    }
+
+    /// Whether sessions give their secrets for a key log ([`Output::KeyLog`](crate::tls::Output::KeyLog)): who has it
+    /// can read the connections.
+    #[must_use]
+    pub fn key_log(mut self, on: bool) -> Self {
+        self.key_log = on;
+        self
+    }
+
+    /// The settings. An error where the key or the chain cannot be read, where they do not belong together, where a
+    /// protocol's name is empty or longer than 255 bytes, or where no cipher suite is left.
+    pub fn build(self) -> Result<RustlsServer, ConfigError> {
+        check_protocols(&self.alpn)?;
+        if self.chain.is_empty() {
+            return Err(ConfigError::new("the server has no certificate: pass its chain"));
+        }
+        let provider = crypto_provider(&self.cipher_suites)?;
+        let key = PrivateKeyDer::try_from(self.key.as_slice()).map_err(|_| {
+            let hint = if self.key.starts_with(b"-----") { "it is PEM, DER is needed" } else { "DER is needed" };
+            ConfigError::new(format!("the private key cannot be read, {hint} (PKCS#8, SEC1 or PKCS#1)"))
+        })?;
+        let chain = self.chain.into_iter().map(CertificateDer::from).collect();
+
+        let surroundings = surroundings(key_loading_rng(&self.key), Duration::ZERO);
+        let (config, _, _) = scope::run(surroundings, || {
+            ServerConfig::builder_with_details(provider, Arc::new(ScopeTime))
+                .with_protocol_versions(&[&::rustls::version::TLS13])?
+                .with_no_client_auth()
+                .with_single_cert(chain, key.clone_key())
+        });
+        let mut config = config.map_err(|error| ConfigError::new(key_error(&error)))?;
+        config.alpn_protocols = self.alpn;
+        config.key_log = Arc::new(Tap);
+        config.ignore_client_order = self.cipher_suites.first() == Some(&CipherSuite::ChaCha20Poly1305);
+        // What one connection leaves must not show in the next one's bytes: no sessions, no tickets.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(RustlsServer { config: Arc::new(config), key_log: self.key_log })
+    }
+}
+
+/// The randomness for loading a key. ring keeps some of it beside an ECDSA key and mixes it into each signature's
+/// nonce, with fresh randomness, the message and the key. Derived from the key it is as secret as the key, and a
+/// server's signatures depend on nothing but its settings and the session's generator.
+fn key_loading_rng(key: &[u8]) -> Rng {
+    let mut seed = [0; 32];
+    if let Some(suite) = TLS13_AES_128_GCM_SHA256.tls13() {
+        let hash: &dyn Hash = suite.common.hash_provider;
+        let mut context = hash.start();
+        context.update(b"quillon key loading");
+        context.update(key);
+        seed.iter_mut().zip(context.finish().as_ref()).for_each(|(seed, byte)| *seed = *byte);
+    }
+    Rng::from_seed(seed)
+}
+
+fn key_error(error: &Error) -> String {
+    match error {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            "the private key does not belong to the certificate: pass the pair that was made together".to_string()
+        }
+        Error::InvalidCertificate(_) => "the server's certificate cannot be read: DER is needed".to_string(),
+        error => format!("the certificate or its private key cannot be used: {error}"),
+    }
+}
+
+impl crate::tls::ServerConfig for RustlsServer {
+    fn start(&self, hello: &ClientHello, start: Start<'_>) -> Result<Box<dyn Session>, TlsError> {
+        let ours = &self.config.alpn_protocols;
+        let options = Options {
+            server_name: None,
+            key_log: self.key_log,
+            no_protocol: if ours.iter().any(|protocol| hello.alpn.contains(protocol)) {
+                String::new()
+            } else {
+                format!(
+                    "no application protocol in common: the client offers {}, the server speaks {}",
+                    list_protocols(&hello.alpn),
+                    list_protocols(ours)
+                )
+            },
+        };
+        RustlsSession::start(surroundings(start.rng, start.unix_time), options, || {
+            let parameters = start.transport_parameters.to_vec();
+            ServerConnection::new(self.config.clone(), quic_version(start.version), parameters).map(Connection::Server)
+        })
+    }
+}
+
+impl fmt::Debug for RustlsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RustlsServer")
+            .field("alpn", &list_protocols(&self.config.alpn_protocols))
+            .field("key_log", &self.key_log)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("alpn", &list_protocols(&self.alpn)).finish_non_exhaustive()
+    }
+}
