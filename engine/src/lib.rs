@@ -20,14 +20,25 @@ extern crate alloc;
 extern crate std;
 
 pub mod congestion;
+pub mod connection;
+pub mod connection_id;
 pub mod crypto;
+pub mod diagnostics;
+pub mod endpoint;
 pub mod error;
 pub mod packet;
+pub mod path;
 pub mod ranges;
 pub mod recovery;
 pub mod rng;
+mod settings;
 pub mod stream;
 pub mod tls;
 pub mod transport_parameters;
 pub mod wire;
 
+pub use connection::{ConnectError, Connection, ConnectionError, Event, Idle, Outgoing, Transmit};
+pub use diagnostics::Stats;
+pub use endpoint::{ConnectionHandle, Endpoint, EndpointConfig};
+pub use settings::{ClientConfig, ServerConfig, TransportSettings};
+pub use wire::{Dir, Ecn, FourTuple, Side, StreamId, Time};

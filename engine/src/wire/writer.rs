@@ -45,6 +45,12 @@ impl<'a> Writer<'a> {
         self.buffer.get_mut(..self.position).unwrap_or_default()
     }
 
+    /// Takes back what was written from `position` on, an overflow included.
+    pub fn truncate(&mut self, position: usize) {
+        self.position = self.position.min(position);
+        self.overflowed = false;
+    }
+
     /// The next `len` bytes of the buffer, to be filled by the caller.
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         let start = self.position;

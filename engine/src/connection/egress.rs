@@ -1,0 +1,451 @@
+//! Datagrams out: which packets, with which frames, straight into the caller's buffer.
+//!
+//! A datagram is drafted packet by packet in plain text, padded where the RFC asks for it, then sealed in place: only
+//! the last packet of a datagram can know how much padding is missing.
+
+use alloc::vec::Vec;
+
+use super::close::State;
+use super::sent::SentFrame;
+use super::{Connection, Idle, Outgoing, Transmit};
+use crate::crypto::TAG_LEN;
+use crate::error::{TransportError, TransportErrorCode};
+use crate::packet::{self, EcnCounts, Frame, LongHeader, PacketType, ShortHeader};
+use crate::path::MIN_DATAGRAM_SIZE;
+use crate::recovery::SentPacket;
+use crate::stream::Control;
+use crate::wire::{Ecn, Level, Space, Time, Writer};
+
+/// The levels that packets are written in, in the order in which they share a datagram.
+const LEVELS: [Level; 3] = [Level::Initial, Level::Handshake, Level::OneRtt];
+
+/// The longest frame that [`Control`] maps to, HANDSHAKE_DONE and the like included: NEW_CONNECTION_ID.
+const MAX_CONTROL_FRAME: usize = 1 + 8 + 8 + 1 + 20 + 16;
+
+/// The header bytes that a packet needs at most, its tag included. Below this room nothing is begun.
+const MIN_ROOM: usize = 100;
+
+/// What a packet number space has to send.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Want {
+    Nothing,
+    /// An acknowledgment, which neither the window nor pacing holds back.
+    Ack,
+    /// Frames that ask for an acknowledgment.
+    Data,
+}
+
+/// A packet in plain text, its tag's room behind it.
+struct Draft {
+    level: Level,
+    pn: u64,
+    pn_offset: usize,
+    pn_len: usize,
+    /// Where a long header's Length field is.
+    length_offset: Option<usize>,
+    start: usize,
+    /// The end of the frames; the tag follows.
+    end: usize,
+    ack_eliciting: bool,
+    /// Padding counts as in flight (RFC 9002 section 2).
+    padded: bool,
+}
+
+impl Connection {
+    /// Fills `buffer` with datagrams to send: as many as fit of one size, one path and one ECN mark, ready for
+    /// segmentation offload; the last may be shorter. Call it after every input until it answers [`Transmit::Idle`].
+    ///
+    /// `buffer` holds at least one datagram: 1200 bytes, or the size in the statistics where it is larger.
+    pub fn transmit(&mut self, now: Time, buffer: &mut [u8]) -> Transmit {
+        match self.state {
+            State::Open => {}
+            State::Closing(_) => return self.transmit_close(now, buffer),
+            State::Draining { .. } | State::Drained => return Transmit::Idle(Idle::Nothing),
+        }
+        if let Err(error) = self.check_key_limits() {
+            self.fail(now, error);
+            return self.transmit_close(now, buffer);
+        }
+        let mut segment_size = self.path.max_datagram_size();
+        if buffer.len() < segment_size {
+            return Transmit::Idle(Idle::BufferTooSmall);
+        }
+        let (mut len, mut datagrams, mut idle) = (0, 0u64, Idle::Nothing);
+        while let Some(room) = buffer.get_mut(len..).and_then(|rest| rest.get_mut(..segment_size)) {
+            match self.write_datagram(now, room) {
+                Ok(written) => {
+                    len += written;
+                    datagrams += 1;
+                    if datagrams == 1 {
+                        segment_size = written;
+                    }
+                    // A shorter datagram ends the batch; handshake datagrams go out one by one.
+                    if written < segment_size || !self.is_handshake_complete() {
+                        break;
+                    }
+                }
+                Err(reason) => {
+                    idle = reason;
+                    break;
+                }
+            }
+        }
+        if len == 0 {
+            self.app_limited = matches!(idle, Idle::Nothing | Idle::FlowControl);
+            return Transmit::Idle(idle);
+        }
+        Transmit::Send(Outgoing { len, segment_size, path: self.path.addresses(), ecn: Ecn::NotEct })
+    }
+
+    /// Writes one datagram of at most `out.len()` bytes. Tells its size, or why there is none.
+    fn write_datagram(&mut self, now: Time, out: &mut [u8]) -> Result<usize, Idle> {
+        let wants = LEVELS.map(|level| self.want(level));
+        if wants.iter().all(|want| *want == Want::Nothing) {
+            let blocked = self.streams.is_blocked_by_flow_control();
+            return Err(if blocked { Idle::FlowControl } else { Idle::Nothing });
+        }
+        let (wants, held_back) = self.gate(now, wants);
+        let allowance = usize::try_from(self.path.allowance()).unwrap_or(usize::MAX);
+        // An Initial is padded to 1200 bytes: below that allowance it cannot be sent at all.
+        let least = if wants.first().is_some_and(|want| *want != Want::Nothing) { MIN_DATAGRAM_SIZE } else { MIN_ROOM };
+        if allowance < least {
+            return Err(Idle::Amplification);
+        }
+        let limit = out.len().min(allowance);
+        let mut writer = Writer::new(out.get_mut(..limit).unwrap_or_default());
+        let mut drafts: [Option<Draft>; 3] = [None, None, None];
+        for ((level, want), draft) in LEVELS.into_iter().zip(wants).zip(&mut drafts) {
+            if want != Want::Nothing && writer.remaining() >= MIN_ROOM {
+                *draft = self.draft(now, level, want, &mut writer);
+            }
+        }
+        let Some(last) = drafts.iter().rposition(Option::is_some) else {
+            return Err(held_back.unwrap_or(Idle::Nothing));
+        };
+        self.pad(&mut drafts, last, &mut writer);
+        let len = writer.position();
+        self.seal_and_record(now, drafts, out.get_mut(..len).unwrap_or_default());
+        Ok(len)
+    }
+
+    /// Updates keys before they have sealed too much, and stops where they have (RFC 9001 section 6.6).
+    fn check_key_limits(&mut self) -> Result<(), TransportError> {
+        let largest_acked = self.recovery.largest_acked(Space::Application);
+        let confirmed = self.is_handshake_confirmed();
+        let Some(keys) = self.keys.one_rtt_mut().filter(|keys| keys.is_update_due()) else { return Ok(()) };
+        if confirmed && keys.can_update(largest_acked) {
+            keys.initiate_update();
+        } else if keys.is_exhausted() {
+            return Err(TransportError::new(
+                TransportErrorCode::AEAD_LIMIT_REACHED,
+                "the keys have protected as many packets as is safe",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the space of `level` has to send.
+    fn want(&self, level: Level) -> Want {
+        if !self.keys.can_write(level) {
+            return Want::Nothing;
+        }
+        let space = level.space();
+        let data = self.probes(space) > 0
+            || self.handshake.has_data(space)
+            || (space == Space::Application
+                && (self.pending.handshake_done
+                    || self.pending.ping
+                    || self.path.has_response()
+                    || self.local_ids.has_unsent()
+                    || self.remote_ids.has_retiring()
+                    || self.streams.has_control()
+                    || self.streams.has_data()));
+        if data {
+            Want::Data
+        } else if self.recovery.received(space).ack_needed_now() {
+            Want::Ack
+        } else {
+            Want::Nothing
+        }
+    }
+
+    fn probes(&self, space: Space) -> u8 {
+        self.pending.probes.get(space as usize).copied().unwrap_or(0)
+    }
+
+    /// Holds back what the congestion window or pacing does not allow now. Probes pass both (RFC 9002 section 7.5).
+    fn gate(&mut self, now: Time, wants: [Want; 3]) -> ([Want; 3], Option<Idle>) {
+        let size = self.path.max_datagram_size() as u64;
+        let in_flight = self.recovery.bytes_in_flight();
+        let window = self.congestion.window();
+        let held_back = if in_flight.saturating_add(size) > window {
+            Some(Idle::CongestionWindow)
+        } else {
+            match self.pacer.next_send(now, size, window, self.recovery.rtt().smoothed) {
+                Ok(()) => None,
+                Err(until) => {
+                    self.timers.pacing = Some(until);
+                    Some(Idle::Pacing)
+                }
+            }
+        };
+        if held_back.is_none() {
+            return (wants, None);
+        }
+        let mut gated = wants;
+        for (want, level) in gated.iter_mut().zip(LEVELS) {
+            let space = level.space();
+            if *want == Want::Data && self.probes(space) == 0 {
+                *want = if self.recovery.received(space).ack_needed_now() { Want::Ack } else { Want::Nothing };
+            }
+        }
+        (gated, held_back)
+    }
+
+    /// Writes one packet in plain text. `None`, and nothing written, where no frame came of it.
+    fn draft(&mut self, now: Time, level: Level, want: Want, writer: &mut Writer<'_>) -> Option<Draft> {
+        let space = level.space();
+        let mut draft = self.begin(level, writer)?;
+        let limit = (writer.position() + writer.remaining()).saturating_sub(TAG_LEN);
+        let frames_start = writer.position();
+        let mut frames = self.scratch.get_mut(space as usize).map(core::mem::take).unwrap_or_default();
+        self.write_ack(now, space, writer, limit, &mut frames);
+        if want == Want::Data {
+            let before = writer.position();
+            self.write_crypto(space, writer, limit, &mut frames);
+            if level == Level::OneRtt {
+                self.write_application(writer, limit, &mut frames);
+            }
+            if writer.position() == before && self.probes(space) > 0 {
+                Frame::Ping.encode(writer);
+            }
+            draft.ack_eliciting = writer.position() > before;
+        } else if self.recovery.wants_ping(space) && limit > writer.position() {
+            Frame::Ping.encode(writer);
+            draft.ack_eliciting = true;
+        }
+        if draft.ack_eliciting
+            && let Some(probes) = self.pending.probes.get_mut(space as usize)
+        {
+            *probes = probes.saturating_sub(1);
+        }
+        if let Some(slot) = self.scratch.get_mut(space as usize) {
+            *slot = frames;
+        }
+        if writer.position() == frames_start {
+            writer.truncate(draft.start);
+            return None;
+        }
+        // The sample for header protection begins 4 bytes after the packet number (RFC 9001 section 5.4.2).
+        let short = (4 - draft.pn_len).saturating_sub(writer.position() - frames_start);
+        writer.zeros(short);
+        draft.end = writer.position();
+        writer.zeros(TAG_LEN);
+        Some(draft)
+    }
+
+    /// Writes a packet's header.
+    fn begin(&self, level: Level, writer: &mut Writer<'_>) -> Option<Draft> {
+        let space = level.space();
+        let pn = self.recovery.next_packet_number(space);
+        let pn_len = packet::number::encoded_len(pn, self.recovery.largest_acked(space));
+        let start = writer.position();
+        let dcid = self.remote_ids.active();
+        let (pn_offset, length_offset) = if level == Level::OneRtt {
+            let key_phase = self.keys.one_rtt()?.phase();
+            (ShortHeader { dcid, spin: false, key_phase }.encode(writer, pn, pn_len), None)
+        } else {
+            let ty = if level == Level::Initial { PacketType::Initial } else { PacketType::Handshake };
+            let token: &[u8] = if level == Level::Initial { &self.handshake.token } else { &[] };
+            let scid = self.handshake.local();
+            let offsets = LongHeader { ty, version: self.version, dcid, scid, token }.encode(writer, pn, pn_len);
+            (offsets.pn, Some(offsets.length))
+        };
+        if writer.overflowed() {
+            return None;
+        }
+        let end = writer.position();
+        Some(Draft { level, pn, pn_offset, pn_len, length_offset, start, end, ack_eliciting: false, padded: false })
+    }
+
+    fn write_ack(
+        &mut self,
+        now: Time,
+        space: Space,
+        writer: &mut Writer<'_>,
+        limit: usize,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let received = self.recovery.received(space);
+        let Some(largest) = received.largest().filter(|_| received.ack_pending()) else { return };
+        // Our ack_delay_exponent is the default, 3: units of 8 microseconds.
+        let delay = received.ack_delay(now) / 8_000;
+        let room = limit.saturating_sub(writer.position());
+        let ecn = received.ecn_counts().map(|counts| EcnCounts { ect0: counts.ect0, ect1: counts.ect1, ce: counts.ce });
+        if packet::encode_ack(writer, delay, received.ranges(), ecn, room) {
+            self.recovery.received_mut(space).on_ack_sent();
+            frames.push(SentFrame::Ack { largest });
+        }
+    }
+
+    fn write_crypto(&mut self, space: Space, writer: &mut Writer<'_>, limit: usize, frames: &mut Vec<SentFrame>) {
+        let stream = self.handshake.stream(space);
+        while stream.has_data() {
+            let room = limit.saturating_sub(writer.position());
+            // Type, offset and a length of two bytes.
+            let Some(max) = room.checked_sub(packet::crypto_frame_overhead(u64::from(u32::MAX), 64)) else { return };
+            let Some((offset, data)) = stream.next_data(max) else { return };
+            Frame::Crypto { offset, data }.encode(writer);
+            frames.push(SentFrame::Crypto { space, offset, len: data.len() as u64 });
+        }
+    }
+
+    /// The frames of 1-RTT packets, in order of urgency.
+    fn write_application(&mut self, writer: &mut Writer<'_>, limit: usize, frames: &mut Vec<SentFrame>) {
+        let fits = |writer: &Writer<'_>| limit.saturating_sub(writer.position()) >= MAX_CONTROL_FRAME;
+        if self.pending.handshake_done && fits(writer) {
+            self.pending.handshake_done = false;
+            Frame::HandshakeDone.encode(writer);
+            frames.push(SentFrame::HandshakeDone);
+        }
+        while fits(writer)
+            && let Some(data) = self.path.take_response()
+        {
+            Frame::PathResponse(data).encode(writer);
+        }
+        while fits(writer)
+            && let Some(issued) = self.local_ids.next_unsent()
+        {
+            let (sequence, cid, reset_token) = (issued.sequence, issued.id, issued.reset_token);
+            Frame::NewConnectionId { sequence, retire_prior_to: 0, cid, reset_token }.encode(writer);
+            frames.push(SentFrame::NewConnectionId { sequence });
+        }
+        while fits(writer)
+            && let Some(sequence) = self.remote_ids.next_retiring()
+        {
+            Frame::RetireConnectionId { sequence }.encode(writer);
+            frames.push(SentFrame::RetireConnectionId { sequence });
+        }
+        while fits(writer)
+            && let Some(control) = self.streams.next_control()
+        {
+            control_frame(&control).encode(writer);
+            frames.push(SentFrame::Control(control));
+        }
+        if core::mem::take(&mut self.pending.ping) && fits(writer) {
+            Frame::Ping.encode(writer);
+        }
+        while let Some(chunk) = self.streams.next_data(limit.saturating_sub(writer.position())) {
+            packet::encode_stream_header(writer, chunk.id, chunk.offset, chunk.len, chunk.fin, true);
+            if let Some(slot) = writer.reserve(chunk.len) {
+                self.streams.copy_chunk(&chunk, slot);
+            }
+            frames.push(SentFrame::Stream(chunk));
+        }
+    }
+
+    /// Pads the last packet of the datagram where the RFC asks for 1200 bytes (RFC 9000 section 14.1): every Initial of
+    /// a client, and a server's that asks for an acknowledgment.
+    fn pad(&self, drafts: &mut [Option<Draft>; 3], last: usize, writer: &mut Writer<'_>) {
+        let pads = |draft: &Draft| draft.level == Level::Initial && (self.side().is_client() || draft.ack_eliciting);
+        let missing = MIN_DATAGRAM_SIZE.saturating_sub(writer.position());
+        if missing == 0 || !drafts.iter().flatten().any(pads) {
+            return;
+        }
+        if let Some(Some(draft)) = drafts.get_mut(last) {
+            // What was the tag's room becomes PADDING: both are zeros.
+            writer.zeros(missing);
+            draft.end += missing;
+            draft.padded = true;
+        }
+    }
+
+    fn seal_and_record(&mut self, now: Time, drafts: [Option<Draft>; 3], datagram: &mut [u8]) {
+        self.path.on_sent(datagram.len());
+        self.stats.datagrams_sent += 1;
+        self.stats.bytes_sent += datagram.len() as u64;
+        for draft in drafts.into_iter().flatten() {
+            let Some(packet) = datagram.get_mut(draft.start..draft.end + TAG_LEN) else { continue };
+            self.seal(&draft, packet);
+            self.record(now, &draft, packet.len());
+            // RFC 9001 section 4.9.1: a client's first Handshake packet ends its use of Initial packets.
+            if draft.level == Level::Handshake && self.side().is_client() && self.keys.can_write(Level::Initial) {
+                self.discard_space(Space::Initial);
+            }
+        }
+    }
+
+    fn seal(&mut self, draft: &Draft, packet: &mut [u8]) {
+        let pn_offset = draft.pn_offset - draft.start;
+        if let Some(length_offset) = draft.length_offset {
+            packet::set_length(packet, length_offset - draft.start, packet.len() - pn_offset);
+        }
+        self.keys.seal(draft.level, draft.pn, pn_offset, draft.pn_len, packet);
+    }
+
+    fn record(&mut self, now: Time, draft: &Draft, size: usize) {
+        let space = draft.level.space();
+        let in_flight = draft.ack_eliciting || draft.padded;
+        let sent = SentPacket { pn: draft.pn, time: now, size, ack_eliciting: draft.ack_eliciting, in_flight };
+        if let Some(frames) = self.scratch.get_mut(space as usize) {
+            self.recovery.on_packet_sent(space, sent, frames);
+        }
+        self.stats.packets_sent += 1;
+        if in_flight {
+            self.congestion.on_sent(now, size as u64, self.recovery.bytes_in_flight());
+            self.pacer.on_sent(size as u64);
+        }
+        if draft.ack_eliciting {
+            self.timers.on_ack_eliciting_sent(now);
+        }
+    }
+
+    /// One datagram with a CONNECTION_CLOSE in each level that the peer may read.
+    pub(super) fn write_close_datagram(
+        &mut self,
+        now: Time,
+        buffer: &mut [u8],
+        write: impl Fn(Level, &mut Writer<'_>, usize),
+    ) -> Option<Outgoing> {
+        let allowance = usize::try_from(self.path.allowance()).unwrap_or(usize::MAX);
+        let limit = buffer.len().min(allowance).min(MIN_DATAGRAM_SIZE);
+        let mut writer = Writer::new(buffer.get_mut(..limit)?);
+        let mut drafts: [Option<Draft>; 3] = [None, None, None];
+        for (level, slot) in LEVELS.into_iter().zip(&mut drafts) {
+            if !self.keys.can_write(level) || writer.remaining() < MIN_ROOM {
+                continue;
+            }
+            if let Some(mut draft) = self.begin(level, &mut writer) {
+                // The levels share the datagram: none takes more than half of what is left.
+                let limit = writer.position() + writer.remaining() / 2;
+                write(level, &mut writer, limit);
+                draft.end = writer.position();
+                writer.zeros(TAG_LEN);
+                *slot = Some(draft);
+            }
+        }
+        let last = drafts.iter().rposition(Option::is_some)?;
+        if limit == MIN_DATAGRAM_SIZE {
+            self.pad(&mut drafts, last, &mut writer);
+        }
+        let len = writer.position();
+        if writer.overflowed() {
+            return None;
+        }
+        self.seal_and_record(now, drafts, buffer.get_mut(..len)?);
+        Some(Outgoing { len, segment_size: len, path: self.path.addresses(), ecn: Ecn::NotEct })
+    }
+}
+
+const fn control_frame(control: &Control) -> Frame<'static> {
+    match *control {
+        Control::MaxData { limit } => Frame::MaxData { limit },
+        Control::MaxStreamData { id, limit } => Frame::MaxStreamData { id, limit },
+        Control::MaxStreams { dir, limit } => Frame::MaxStreams { dir, limit },
+        Control::ResetStream { id, code, final_size } => Frame::ResetStream { id, code, final_size },
+        Control::StopSending { id, code } => Frame::StopSending { id, code },
+        Control::DataBlocked { limit } => Frame::DataBlocked { limit },
+        Control::StreamDataBlocked { id, limit } => Frame::StreamDataBlocked { id, limit },
+        Control::StreamsBlocked { dir, limit } => Frame::StreamsBlocked { dir, limit },
+    }
+}

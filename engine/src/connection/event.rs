@@ -1,0 +1,130 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::error::TransportErrorCode;
+use crate::wire::{Dir, StreamId, Version};
+
+/// What happened on a connection. Polled, never called back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A server accepted this connection: the first event of it. The handshake goes on.
+    Accepted,
+    /// The TLS handshake is complete: the peer is authenticated as far as the configuration asks.
+    HandshakeComplete,
+    /// The handshake is confirmed (RFC 9001 section 4.1.2).
+    HandshakeConfirmed,
+    /// The peer opened a stream.
+    StreamOpened {
+        /// The stream.
+        id: StreamId,
+    },
+    /// There is data, the end, or a reset to read. Told once; read until blocked.
+    StreamReadable {
+        /// The stream.
+        id: StreamId,
+    },
+    /// A write that was blocked can go on.
+    StreamWritable {
+        /// The stream.
+        id: StreamId,
+    },
+    /// All data of the stream and its end were acknowledged.
+    StreamFinished {
+        /// The stream.
+        id: StreamId,
+    },
+    /// The peer reset its sending side.
+    StreamReset {
+        /// The stream.
+        id: StreamId,
+        /// The peer application's error code.
+        code: u64,
+    },
+    /// The peer asks us to stop sending; our side has been reset.
+    StreamStopped {
+        /// The stream.
+        id: StreamId,
+        /// The peer application's error code.
+        code: u64,
+    },
+    /// An `open` that was blocked can go on.
+    StreamsAvailable {
+        /// The direction.
+        dir: Dir,
+    },
+    /// A line for an NSS key log, where the TLS configuration asks for it. Secret: it decrypts the connection.
+    KeyLog(String),
+    /// The connection is over. Nothing more can be sent or read; it stays for a while to answer late packets.
+    Closed(ConnectionError),
+    /// The last event: nothing is left of the connection.
+    Drained,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionError {
+    /// One end's transport closed the connection.
+    Transport {
+        /// The error code of the transport.
+        code: TransportErrorCode,
+        /// For people; may be empty.
+        reason: String,
+        /// Whether the peer closed, or we.
+        by_peer: bool,
+    },
+    /// One end's application closed the connection.
+    Application {
+        /// The error code of the application.
+        code: u64,
+        /// What the application sent along; may be empty.
+        reason: Vec<u8>,
+        /// Whether the peer closed, or we.
+        by_peer: bool,
+    },
+    /// Nothing was received for as long as the idle timeout.
+    IdleTimeout,
+    /// The handshake took longer than its timeout.
+    HandshakeTimeout,
+    /// The server speaks none of our versions.
+    VersionNegotiation {
+        /// The versions that it speaks.
+        supported: Vec<Version>,
+    },
+    /// The peer has lost the connection's state (RFC 9000 section 10.3).
+    StatelessReset,
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport { code, reason, by_peer } => {
+                write!(f, "{} closed the connection: {code}", who(*by_peer))?;
+                if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+            }
+            Self::Application { code, reason, by_peer } => {
+                write!(f, "{} application closed the connection with code {code:#x}", whose(*by_peer))?;
+                if reason.is_empty() { Ok(()) } else { write!(f, ": {}", String::from_utf8_lossy(reason)) }
+            }
+            Self::IdleTimeout => f.write_str("nothing was received for the idle timeout: the peer or the path is gone"),
+            Self::HandshakeTimeout => {
+                f.write_str("the handshake timed out: check the address, the port, and that UDP passes")
+            }
+            Self::VersionNegotiation { supported } => {
+                f.write_str("the server speaks no QUIC version of ours, only")?;
+                supported.iter().try_for_each(|version| write!(f, " {:#010x}", version.0))
+            }
+            Self::StatelessReset => f.write_str("the peer lost the connection's state and reset it"),
+        }
+    }
+}
+
+impl core::error::Error for ConnectionError {}
+
+const fn who(by_peer: bool) -> &'static str {
+    if by_peer { "the peer" } else { "this end" }
+}
+
+const fn whose(by_peer: bool) -> &'static str {
+    if by_peer { "the peer's" } else { "this end's" }
+}

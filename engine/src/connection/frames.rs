@@ -1,0 +1,137 @@
+//! Frames to the rooms that own their state.
+
+use super::Connection;
+use super::sent::{Fate, SentFrame, rtt_view};
+use crate::connection_id::Issued;
+use crate::error::{TransportError, TransportErrorCode};
+use crate::packet::{Ack, Frame, Frames, permitted};
+use crate::recovery::Recovery;
+use crate::wire::{ConnectionId, Level, Side, Space, Time};
+
+impl Connection {
+    /// The frames of a packet. Tells whether one of them asks for an acknowledgment.
+    pub(super) fn on_payload(
+        &mut self,
+        now: Time,
+        level: Level,
+        destination: &ConnectionId,
+        payload: &[u8],
+    ) -> Result<bool, TransportError> {
+        if payload.is_empty() {
+            return Err(Self::protocol_violation("a packet without frames"));
+        }
+        let mut ack_eliciting = false;
+        for item in Frames::new(payload) {
+            let (ty, frame) = item?;
+            if !permitted(ty, level) {
+                return Err(Self::protocol_violation("a frame in a packet of the wrong type").in_frame(ty));
+            }
+            ack_eliciting |= frame.is_ack_eliciting();
+            self.on_frame(now, level, destination, frame).map_err(|error| error.in_frame(ty))?;
+        }
+        Ok(ack_eliciting)
+    }
+
+    fn on_frame(
+        &mut self,
+        now: Time,
+        level: Level,
+        destination: &ConnectionId,
+        frame: Frame<'_>,
+    ) -> Result<(), TransportError> {
+        match frame {
+            Frame::Padding { .. } | Frame::Ping => Ok(()),
+            Frame::Ack(ack) => self.on_ack(now, level.space(), &ack),
+            Frame::Crypto { offset, data } => self.handshake.stream(level.space()).receive(offset, data),
+            Frame::Stream { id, offset, fin, data } => self.streams.on_stream(id, offset, fin, data),
+            Frame::ResetStream { id, code, final_size } => self.streams.on_reset_stream(id, code, final_size),
+            Frame::StopSending { id, code } => self.streams.on_stop_sending(id, code),
+            Frame::MaxData { limit } => {
+                self.streams.on_max_data(limit);
+                Ok(())
+            }
+            Frame::MaxStreamData { id, limit } => self.streams.on_max_stream_data(id, limit),
+            Frame::MaxStreams { dir, limit } => self.streams.on_max_streams(dir, limit),
+            Frame::DataBlocked { limit } => self.streams.on_data_blocked(limit),
+            Frame::StreamDataBlocked { id, limit } => self.streams.on_stream_data_blocked(id, limit),
+            Frame::StreamsBlocked { dir, limit } => self.streams.on_streams_blocked(dir, limit),
+            Frame::NewConnectionId { sequence, retire_prior_to, cid, reset_token } => {
+                self.remote_ids.on_new(Issued { sequence, id: cid, reset_token }, retire_prior_to)
+            }
+            Frame::RetireConnectionId { sequence } => {
+                self.local_ids.on_retire(sequence, destination)?;
+                self.issue_connection_ids();
+                Ok(())
+            }
+            Frame::PathChallenge(data) => {
+                self.path.on_challenge(data);
+                Ok(())
+            }
+            // No challenge of ours is outstanding; an answer that nobody asked for means nothing (RFC 9000
+            // section 8.2.3).
+            Frame::PathResponse(_) => Ok(()),
+            Frame::NewToken { .. } if self.side() == Side::Server => {
+                Err(Self::protocol_violation("NEW_TOKEN from a client"))
+            }
+            // Tokens for later connections are not kept yet.
+            Frame::NewToken { .. } => Ok(()),
+            Frame::HandshakeDone if self.side() == Side::Server => {
+                Err(Self::protocol_violation("HANDSHAKE_DONE from a client"))
+            }
+            Frame::HandshakeDone => {
+                self.confirm_handshake();
+                Ok(())
+            }
+            Frame::Datagram { .. } => Err(Self::protocol_violation("DATAGRAM, and no support was announced")),
+            Frame::ConnectionClose(close) => {
+                self.on_peer_close(now, &close);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_ack(&mut self, now: Time, space: Space, ack: &Ack<'_>) -> Result<(), TransportError> {
+        // The exponent is 3 in Initial and Handshake packets, where delays mean nothing anyway (RFC 9000 section 19.3).
+        let exponent = self.handshake.peer().map_or(3, |peer| peer.ack_delay_exponent);
+        let delay = if space == Space::Application {
+            ack.delay.saturating_mul(1 << exponent.min(20)).saturating_mul(1_000)
+        } else {
+            0
+        };
+        if space == Space::Application && !self.handshake.is_complete() {
+            return Err(TransportError::new(
+                TransportErrorCode::PROTOCOL_VIOLATION,
+                "an acknowledgment of packets that were not sent",
+            ));
+        }
+        let context = self.timer_context();
+        let (mut fate, recovery) = self.fate(now);
+        let outcome = recovery.on_ack(now, space, ack.largest, ack.ranges(), delay, context, &mut fate)?;
+        if let Some(largest) = fate.largest_ack_acked {
+            recovery.received_mut(space).on_ack_of_our_ack(largest);
+        }
+        // The server has our address: it acknowledged a Handshake packet (RFC 9002 section 6.2.2.1).
+        if outcome.newly_acked && space == Space::Handshake {
+            self.timers.on_peer_validated_address();
+        }
+        Ok(())
+    }
+
+    /// Recovery, and beside it everything that hears from it.
+    pub(super) fn fate(&mut self, now: Time) -> (Fate<'_>, &mut Recovery<SentFrame>) {
+        let fate = Fate {
+            now,
+            rtt: rtt_view(self.recovery.rtt()),
+            app_limited: self.app_limited,
+            handshake: &mut self.handshake,
+            streams: &mut self.streams,
+            local_ids: &mut self.local_ids,
+            remote_ids: &mut self.remote_ids,
+            pending: &mut self.pending,
+            congestion: self.congestion.as_mut(),
+            stats: &mut self.stats,
+            largest_ack_acked: None,
+        };
+        (fate, &mut self.recovery)
+    }
+}

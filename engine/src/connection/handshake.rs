@@ -1,0 +1,374 @@
+//! The handshake: CRYPTO data to and from TLS, secrets to keys, transport parameters to rooms.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::time::Duration;
+
+use super::crypto_stream::CryptoStream;
+use super::{Connection, Event};
+use crate::connection_id::ACTIVE_CONNECTION_ID_LIMIT;
+use crate::crypto::Secret;
+use crate::error::{TransportError, TransportErrorCode};
+use crate::rng::Rng;
+use crate::settings::ServerConfig;
+use crate::stream;
+use crate::tls::client_hello::{self, Progress};
+use crate::tls::{self, TlsError};
+use crate::transport_parameters::TransportParameters;
+use crate::wire::{ConnectionId, Level, Side, Space, Time};
+
+/// Where TLS is.
+enum Tls {
+    /// A client before its session is made.
+    None,
+    /// A server that has not seen the whole ClientHello: which version, certificate and configuration to use, and
+    /// whether to refuse, is decided when it has.
+    ClientHello { config: Arc<ServerConfig>, bytes: Vec<u8> },
+    /// A running session.
+    Session(Box<dyn tls::Session>),
+}
+
+/// The state of the handshake.
+pub(super) struct Handshake {
+    side: Side,
+    tls: Tls,
+    streams: [CryptoStream; 3],
+    rng: Rng,
+    unix_time: Duration,
+    started: Time,
+    /// The connection ID that the client's very first Initial was sent to.
+    original: ConnectionId,
+    /// Whether datagrams to `original` are routed to this connection.
+    original_routed: bool,
+    local: ConnectionId,
+    /// The peer's source connection ID, from the first packet of it.
+    pub(super) remote: Option<ConnectionId>,
+    /// The source connection ID of a Retry.
+    pub(super) retry: Option<ConnectionId>,
+    /// The token that the client's Initial packets carry.
+    pub(super) token: Vec<u8>,
+    peer: Option<TransportParameters>,
+    complete: bool,
+    confirmed: bool,
+}
+
+impl Handshake {
+    pub(super) fn new(
+        side: Side,
+        original: ConnectionId,
+        local: ConnectionId,
+        started: Time,
+        unix_time: Duration,
+        rng: Rng,
+    ) -> Self {
+        Self {
+            side,
+            tls: Tls::None,
+            streams: Default::default(),
+            rng,
+            unix_time,
+            started,
+            original,
+            original_routed: !side.is_client(),
+            local,
+            remote: None,
+            retry: None,
+            token: Vec::new(),
+            peer: None,
+            complete: false,
+            confirmed: false,
+        }
+    }
+
+    pub(super) fn await_client_hello(&mut self, config: Arc<ServerConfig>) {
+        self.tls = Tls::ClientHello { config, bytes: Vec::new() };
+    }
+
+    pub(super) const fn side(&self) -> Side {
+        self.side
+    }
+
+    pub(super) const fn original(&self) -> ConnectionId {
+        self.original
+    }
+
+    pub(super) fn take_original_route(&mut self) -> Option<ConnectionId> {
+        core::mem::take(&mut self.original_routed).then_some(self.original)
+    }
+
+    pub(super) const fn local(&self) -> ConnectionId {
+        self.local
+    }
+
+    pub(super) fn session(&self) -> Option<&dyn tls::Session> {
+        match &self.tls {
+            Tls::Session(session) => Some(session.as_ref()),
+            Tls::None | Tls::ClientHello { .. } => None,
+        }
+    }
+
+    pub(super) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    pub(super) const fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    pub(super) const fn peer(&self) -> Option<&TransportParameters> {
+        self.peer.as_ref()
+    }
+
+    pub(super) const fn stream(&mut self, space: Space) -> &mut CryptoStream {
+        let [initial, handshake, application] = &mut self.streams;
+        match space {
+            Space::Initial => initial,
+            Space::Handshake => handshake,
+            Space::Application => application,
+        }
+    }
+
+    pub(super) fn has_data(&self, space: Space) -> bool {
+        self.streams.get(space as usize).is_some_and(CryptoStream::has_data)
+    }
+
+    pub(super) fn discard_stream(&mut self, space: Space) {
+        *self.stream(space) = CryptoStream::default();
+    }
+
+    pub(super) fn memory_used(&self) -> usize {
+        let hello = match &self.tls {
+            Tls::ClientHello { bytes, .. } => bytes.capacity(),
+            Tls::None | Tls::Session(_) => 0,
+        };
+        hello + self.streams.iter().map(CryptoStream::memory_used).sum::<usize>()
+    }
+
+    /// Our own transport parameters, encoded.
+    fn transport_parameters(&self, settings: &crate::TransportSettings, reset_token: Option<[u8; 16]>) -> Vec<u8> {
+        let server = !self.side.is_client();
+        let parameters = TransportParameters {
+            original_destination_connection_id: server.then_some(self.original),
+            stateless_reset_token: reset_token.filter(|_| server),
+            retry_source_connection_id: self.retry.filter(|_| server),
+            initial_source_connection_id: Some(self.local),
+            max_idle_timeout: millis(settings.max_idle_timeout),
+            initial_max_data: settings.initial_max_data,
+            initial_max_stream_data_bidi_local: settings.initial_max_stream_data_bidi_local,
+            initial_max_stream_data_bidi_remote: settings.initial_max_stream_data_bidi_remote,
+            initial_max_stream_data_uni: settings.initial_max_stream_data_uni,
+            initial_max_streams_bidi: settings.initial_max_streams_bidi,
+            initial_max_streams_uni: settings.initial_max_streams_uni,
+            max_ack_delay: millis(settings.max_ack_delay),
+            active_connection_id_limit: ACTIVE_CONNECTION_ID_LIMIT,
+            // Migration is not supported yet: a client that moves would not be answered.
+            disable_active_migration: true,
+            ..TransportParameters::default()
+        };
+        let mut encoded = Vec::new();
+        parameters.encode(&mut encoded, None);
+        encoded
+    }
+
+    /// Passes what is readable in `space` to TLS.
+    fn deliver(
+        &mut self,
+        space: Space,
+        settings: &crate::TransportSettings,
+        version: crate::wire::Version,
+        reset_token: [u8; 16],
+    ) -> Result<bool, TlsError> {
+        let level = match space {
+            Space::Initial => Level::Initial,
+            Space::Handshake => Level::Handshake,
+            Space::Application => Level::OneRtt,
+        };
+        let index = space as usize;
+        let Some(readable) = self.streams.get(index).map(CryptoStream::readable) else { return Ok(false) };
+        if readable.is_empty() {
+            return Ok(false);
+        }
+        let len = readable.len();
+        match &mut self.tls {
+            Tls::None => {}
+            Tls::Session(session) => session.read_crypto(level, readable)?,
+            Tls::ClientHello { bytes, config } => {
+                bytes.extend_from_slice(readable);
+                if let Progress::Done(hello) = client_hello::parse(bytes)? {
+                    let (config, bytes) = (Arc::clone(config), core::mem::take(bytes));
+                    let parameters = self.transport_parameters(settings, Some(reset_token));
+                    let start = tls::Start {
+                        version,
+                        transport_parameters: &parameters,
+                        rng: self.rng.fork(),
+                        unix_time: self.unix_time,
+                    };
+                    let mut session = config.tls.start(&hello, start)?;
+                    session.read_crypto(Level::Initial, &bytes)?;
+                    self.tls = Tls::Session(session);
+                }
+            }
+        }
+        self.stream(space).consume(len);
+        Ok(true)
+    }
+
+    fn poll_output(&mut self) -> Option<tls::Output> {
+        match &mut self.tls {
+            Tls::Session(session) => session.poll_output(),
+            Tls::None | Tls::ClientHello { .. } => None,
+        }
+    }
+
+    /// The peer's transport parameters, once: checked against the connection IDs in use (RFC 9000 section 7.3).
+    fn take_peer_parameters(&mut self) -> Result<Option<&TransportParameters>, TransportError> {
+        if self.peer.is_some() {
+            return Ok(None);
+        }
+        let Some(encoded) = self.session().and_then(tls::Session::peer_transport_parameters) else { return Ok(None) };
+        let parameters = TransportParameters::decode(encoded, self.side.peer())?;
+        let mismatch = |what| Err(TransportError::new(TransportErrorCode::TRANSPORT_PARAMETER_ERROR, what));
+        if parameters.initial_source_connection_id.is_none() || parameters.initial_source_connection_id != self.remote {
+            return mismatch("initial_source_connection_id is not the one in use");
+        }
+        if self.side.is_client() {
+            if parameters.original_destination_connection_id != Some(self.original) {
+                return mismatch("original_destination_connection_id is not the one first used");
+            }
+            if parameters.retry_source_connection_id != self.retry {
+                return mismatch("retry_source_connection_id does not match the Retry");
+            }
+        }
+        Ok(Some(self.peer.insert(parameters)))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(crate::wire::varint::MAX)
+}
+
+impl Connection {
+    pub(super) fn start_client_tls(&mut self, tls: &dyn tls::ClientConfig, server_name: &str) -> Result<(), TlsError> {
+        let parameters = self.handshake.transport_parameters(&self.settings, None);
+        let start = tls::Start {
+            version: self.version,
+            transport_parameters: &parameters,
+            rng: self.handshake.rng.fork(),
+            unix_time: self.handshake.unix_time,
+        };
+        self.handshake.tls = Tls::Session(tls.start(server_name, start)?);
+        let now = self.handshake.started;
+        if let Err(error) = self.take_tls_output(now) {
+            return Err(TlsError { alert: 80, reason: String::from(error.reason.as_ref()) });
+        }
+        Ok(())
+    }
+
+    /// Passes received CRYPTO data to TLS, and what TLS makes of it to the rest of the connection.
+    pub(super) fn drive_handshake(&mut self, now: Time, space: Space) -> Result<(), TransportError> {
+        let token = super::reset_token(self.crypto.as_ref(), &self.id_settings, &self.handshake.local());
+        let delivered = self.handshake.deliver(space, &self.settings, self.version, token);
+        match delivered {
+            Ok(true) => self.take_tls_output(now),
+            Ok(false) => Ok(()),
+            Err(error) => {
+                // What came up before the fault: keys under which the peer can read of it.
+                self.take_tls_output(now)?;
+                let code = error.code();
+                Err(TransportError { code, frame_type: 0x06, reason: error.reason.into() })
+            }
+        }
+    }
+
+    fn take_tls_output(&mut self, now: Time) -> Result<(), TransportError> {
+        while let Some(output) = self.handshake.poll_output() {
+            match output {
+                tls::Output::Crypto { level, data } => self.handshake.stream(level.space()).push(&data),
+                tls::Output::ReadSecret { level, suite, secret } => {
+                    self.keys.install(&self.crypto, self.version, level, suite, secret, false);
+                }
+                tls::Output::WriteSecret { level, suite, secret } => {
+                    self.keys.install(&self.crypto, self.version, level, suite, secret, true);
+                }
+                tls::Output::KeyLog { label, client_random, secret } => {
+                    self.events.push_back(Event::KeyLog(key_log_line(label, &client_random, &secret)));
+                }
+                tls::Output::HandshakeComplete => {
+                    self.apply_peer_parameters()?;
+                    self.on_handshake_complete(now)?;
+                }
+            }
+        }
+        self.apply_peer_parameters()
+    }
+
+    fn apply_peer_parameters(&mut self) -> Result<(), TransportError> {
+        let Some(peer) = self.handshake.take_peer_parameters()? else { return Ok(()) };
+        self.streams.set_peer_limits(&stream::Limits {
+            max_data: peer.initial_max_data,
+            max_stream_data_bidi_local: peer.initial_max_stream_data_bidi_local,
+            max_stream_data_bidi_remote: peer.initial_max_stream_data_bidi_remote,
+            max_stream_data_uni: peer.initial_max_stream_data_uni,
+            max_streams_bidi: peer.initial_max_streams_bidi,
+            max_streams_uni: peer.initial_max_streams_uni,
+        });
+        self.recovery.set_peer_max_ack_delay(peer.max_ack_delay.saturating_mul(1_000_000));
+        self.local_ids.set_limit(peer.active_connection_id_limit);
+        self.timers.set_peer_idle_timeout(peer.max_idle_timeout.saturating_mul(1_000_000));
+        if let Some(token) = peer.stateless_reset_token {
+            self.remote_ids.set_handshake_reset_token(token);
+        }
+        Ok(())
+    }
+
+    fn on_handshake_complete(&mut self, now: Time) -> Result<(), TransportError> {
+        let Some(peer) = self.handshake.peer() else {
+            return Err(TransportError {
+                code: TransportErrorCode::crypto(109),
+                frame_type: 0x06,
+                reason: "the peer sent no transport parameters".into(),
+            });
+        };
+        let size = u64::from(self.settings.max_udp_payload_size).min(peer.max_udp_payload_size);
+        self.path.set_max_datagram_size(usize::try_from(size).unwrap_or(usize::MAX));
+        let mtu = self.path.max_datagram_size() as u64;
+        self.congestion.on_mtu(mtu);
+        self.pacer.on_mtu(mtu);
+        self.handshake.complete = true;
+        self.stats.handshake_duration = Some(now.saturating_sub(self.handshake.started));
+        self.timers.on_handshake_complete();
+        self.events.push_back(Event::HandshakeComplete);
+        if !self.side().is_client() {
+            self.pending.handshake_done = true;
+            self.confirm_handshake();
+        }
+        self.issue_connection_ids();
+        Ok(())
+    }
+
+    /// RFC 9001 section 4.9.2: Handshake keys go when the handshake is confirmed.
+    pub(super) fn confirm_handshake(&mut self) {
+        if !self.handshake.confirmed {
+            self.handshake.confirmed = true;
+            self.discard_space(Space::Handshake);
+            self.unroute_original();
+            self.events.push_back(Event::HandshakeConfirmed);
+        }
+    }
+}
+
+fn key_log_line(label: &str, client_random: &[u8; 32], secret: &Secret) -> String {
+    let mut line = format!("{label} ");
+    for byte in client_random {
+        let _ = write!(line, "{byte:02x}");
+    }
+    line.push(' ');
+    for byte in secret.as_slice() {
+        let _ = write!(line, "{byte:02x}");
+    }
+    line
+}

@@ -1,0 +1,272 @@
+//! One datagram in: packets, protection, frames.
+
+use alloc::vec::Vec;
+
+use super::close::State;
+use super::{Connection, ConnectionError};
+use crate::crypto::{OneRttKeys, OpenError};
+use crate::error::{TransportError, TransportErrorCode};
+use crate::packet::{self, Layout, PacketType};
+use crate::wire::{ConnectionId, Ecn, FourTuple, Level, Space, Time, Version};
+
+/// Packets that may wait for their keys, all together.
+const MAX_UNDECRYPTABLE: usize = 8;
+
+/// A packet whose protection was removed.
+struct Unprotected<'a> {
+    level: Level,
+    pn: u64,
+    payload: &'a mut [u8],
+}
+
+/// Why a packet was not processed.
+enum Drop {
+    /// It is of no use: damaged, old, a duplicate, not for us.
+    Silently,
+    /// Its keys may come later.
+    NoKeys,
+    /// It is authentic and breaks the protocol.
+    Violation(TransportError),
+}
+
+impl From<OpenError> for Drop {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Decrypt => Self::Silently,
+            OpenError::KeyUpdate => Self::Violation(TransportError::new(
+                TransportErrorCode::KEY_UPDATE_ERROR,
+                "packets of both key phases are out of order",
+            )),
+            OpenError::IntegrityLimit => Self::Violation(TransportError::new(
+                TransportErrorCode::AEAD_LIMIT_REACHED,
+                "too many packets failed authentication",
+            )),
+        }
+    }
+}
+
+impl Connection {
+    /// Takes a datagram in. Its packets are decrypted in place; what it holds afterwards is of no use.
+    ///
+    /// Damaged, unauthentic and foreign packets are dropped and counted; authentic ones that break the protocol close
+    /// the connection.
+    pub fn receive(&mut self, now: Time, path: FourTuple, ecn: Ecn, datagram: &mut [u8]) {
+        match self.state {
+            State::Open => {}
+            State::Closing(_) => {
+                self.path.on_received(datagram.len());
+                self.on_datagram_while_closing();
+                return;
+            }
+            State::Draining { .. } | State::Drained => return,
+        }
+        if !self.path.matches(&path) {
+            self.stats.packets_dropped += 1;
+            return;
+        }
+        self.stats.datagrams_received += 1;
+        self.stats.bytes_received += datagram.len() as u64;
+        self.path.on_received(datagram.len());
+        self.receive_packets(now, ecn, datagram);
+        self.replay_undecryptable(now);
+    }
+
+    /// The packets of a datagram, one after the other (RFC 9000 section 12.2).
+    fn receive_packets(&mut self, now: Time, ecn: Ecn, datagram: &mut [u8]) {
+        let datagram_len = datagram.len();
+        let mut destination = None;
+        let mut rest = datagram;
+        while !rest.is_empty() && matches!(self.state, State::Open) {
+            let Ok(layout) = packet::parse(rest, self.id_settings.len) else {
+                self.stats.packets_dropped += 1;
+                return;
+            };
+            // All packets of a datagram are for one connection ID (RFC 9000 section 12.2).
+            let same = *destination.get_or_insert(layout.dcid) == layout.dcid;
+            let Some((packet, next)) = core::mem::take(&mut rest).split_at_mut_checked(layout.len) else { return };
+            rest = next;
+            if same {
+                self.receive_packet(now, ecn, datagram_len, &layout, packet);
+            } else {
+                self.stats.packets_dropped += 1;
+            }
+        }
+    }
+
+    fn receive_packet(&mut self, now: Time, ecn: Ecn, datagram_len: usize, layout: &Layout, packet: &mut [u8]) {
+        match layout.ty {
+            PacketType::VersionNegotiation => return self.on_version_negotiation(packet),
+            PacketType::Retry => return self.on_retry(now, layout, packet),
+            // RFC 9000 section 14.1: a server ignores an Initial in a datagram below 1200 bytes.
+            PacketType::Initial if !self.side().is_client() && datagram_len < crate::path::MIN_DATAGRAM_SIZE => {
+                self.stats.packets_dropped += 1;
+                return;
+            }
+            _ => {}
+        }
+        // What may be the token of a stateless reset, before decryption spoils it.
+        let tail = packet.last_chunk().copied();
+        match self.unprotect(now, layout, packet) {
+            Ok(packet) => {
+                if let Err(error) = self.on_packet(now, ecn, layout, &packet) {
+                    self.fail(now, error);
+                }
+            }
+            Err(Drop::NoKeys) if self.undecryptable.len() < MAX_UNDECRYPTABLE && !self.handshake.is_complete() => {
+                self.undecryptable.push_back((Vec::from(packet), ecn));
+            }
+            Err(Drop::NoKeys | Drop::Silently) => {
+                self.stats.packets_dropped += 1;
+                if layout.ty == PacketType::OneRtt {
+                    self.check_stateless_reset(now, tail);
+                }
+            }
+            Err(Drop::Violation(error)) => self.fail(now, error),
+        }
+    }
+
+    /// Removes header and packet protection (RFC 9001 section 5).
+    fn unprotect<'a>(&mut self, now: Time, layout: &Layout, packet: &'a mut [u8]) -> Result<Unprotected<'a>, Drop> {
+        let level = layout.ty.level().ok_or(Drop::Silently)?;
+        if level != Level::OneRtt && layout.version != self.version {
+            return Err(Drop::Silently);
+        }
+        let space = level.space();
+        let sample = packet::sample(packet, layout.pn_offset).ok_or(Drop::Silently)?;
+        let mask = self.keys.remote_header_mask(level, &sample).ok_or_else(|| {
+            // Initial keys are only ever discarded; the others are yet to come, or gone with the handshake.
+            if level == Level::Initial || self.handshake.is_confirmed() { Drop::Silently } else { Drop::NoKeys }
+        })?;
+        let unmasked = packet::unmask(packet, layout.pn_offset, mask).ok_or(Drop::Silently)?;
+        let received = self.recovery.received(space);
+        let expected = received.largest().map_or(0, |largest| largest + 1);
+        let pn = packet::number::decode(unmasked.truncated_pn, unmasked.pn_len, expected);
+        if received.is_duplicate(pn) {
+            return Err(Drop::Silently);
+        }
+        let header_len = unmasked.header_len(layout.pn_offset);
+        let (header, payload) = packet.split_at_mut_checked(header_len).ok_or(Drop::Silently)?;
+        let payload = if level == Level::OneRtt {
+            let keys = self.keys.one_rtt_mut().ok_or(Drop::NoKeys)?;
+            keys.open(now, pn, unmasked.key_phase(), header, payload).map_err(Drop::from)?.0
+        } else {
+            self.keys.open_long(level, pn, header, payload).ok_or(Drop::Silently)?
+        };
+        // Reserved bits are checked once the packet is known to be authentic (RFC 9000 section 17.2).
+        if unmasked.reserved_bits_set() {
+            return Err(Drop::Violation(Self::protocol_violation("reserved header bits are set")));
+        }
+        if level == Level::OneRtt && payload.len() > self.memory_headroom {
+            return Err(Drop::Silently);
+        }
+        Ok(Unprotected { level, pn, payload })
+    }
+
+    /// An authentic packet.
+    fn on_packet(
+        &mut self,
+        now: Time,
+        ecn: Ecn,
+        layout: &Layout,
+        packet: &Unprotected<'_>,
+    ) -> Result<(), TransportError> {
+        let Unprotected { level, pn, ref payload } = *packet;
+        if level != Level::OneRtt && !self.accept_source_id(layout.scid) {
+            self.stats.packets_dropped += 1;
+            return Ok(());
+        }
+        self.stats.packets_received += 1;
+        self.timers.on_received(now);
+        self.discard_previous_keys(now);
+        if level == Level::Handshake && !self.side().is_client() {
+            // A Handshake packet proves the client's address (RFC 9000 section 8.1), and ends the use of Initial
+            // packets (RFC 9001 section 4.9.1).
+            self.path.validate();
+            self.discard_space(Space::Initial);
+        }
+        let space = level.space();
+        let ack_eliciting = self.on_payload(now, level, &layout.dcid, payload)?;
+        self.recovery.received_mut(space).on_received(pn, now, ack_eliciting, ecn);
+        if matches!(self.state, State::Open) { self.drive_handshake(now, space) } else { Ok(()) }
+    }
+
+    /// Keys from before an update are kept for three probe timeouts (RFC 9001 section 6.5).
+    fn discard_previous_keys(&mut self, now: Time) {
+        let Some(since) = self.keys.one_rtt().and_then(OneRttKeys::previous_superseded_at) else { return };
+        let kept = self.recovery.pto(Space::Application).saturating_mul(3);
+        if now >= since.saturating_add(kept)
+            && let Some(keys) = self.keys.one_rtt_mut()
+        {
+            keys.discard_previous();
+        }
+    }
+
+    /// RFC 9000 section 7.2: the peer's first packet tells its connection ID; later ones keep it.
+    fn accept_source_id(&mut self, source: ConnectionId) -> bool {
+        match self.handshake.remote {
+            Some(known) => known == source,
+            None => {
+                self.handshake.remote = Some(source);
+                self.remote_ids.set_handshake_id(source);
+                true
+            }
+        }
+    }
+
+    /// Packets that came before their keys, once more.
+    fn replay_undecryptable(&mut self, now: Time) {
+        // Each is tried once a datagram: what still has no keys goes back to the end.
+        for _ in 0..self.undecryptable.len() {
+            let Some((mut packet, ecn)) = self.undecryptable.pop_front() else { return };
+            if matches!(self.state, State::Open) {
+                self.receive_packets(now, ecn, &mut packet);
+            }
+        }
+    }
+
+    /// RFC 9000 section 6.2.
+    fn on_version_negotiation(&mut self, packet: &[u8]) {
+        if !self.side().is_client() || self.handshake.remote.is_some() || self.handshake.retry.is_some() {
+            self.stats.packets_dropped += 1;
+            return;
+        }
+        let supported: Vec<Version> = packet::supported_versions(packet).into_iter().flatten().collect();
+        // A list with our version is not an answer to us.
+        if supported.is_empty() || supported.contains(&self.version) {
+            self.stats.packets_dropped += 1;
+            return;
+        }
+        self.abandon(ConnectionError::VersionNegotiation { supported });
+    }
+
+    /// RFC 9000 section 17.2.5.2.
+    fn on_retry(&mut self, now: Time, layout: &Layout, packet: &[u8]) {
+        let handshake = &self.handshake;
+        let expected = self.side().is_client() && handshake.remote.is_none() && handshake.retry.is_none();
+        let Some((body, tag)) = packet.split_last_chunk::<{ crate::crypto::TAG_LEN }>() else { return };
+        let token = body.get(layout.token.clone()).unwrap_or_default();
+        if !expected
+            || token.is_empty()
+            || layout.version != self.version
+            || *tag != crate::crypto::retry_tag(self.crypto.as_ref(), self.version, &handshake.original(), body)
+        {
+            self.stats.packets_dropped += 1;
+            return;
+        }
+        self.handshake.retry = Some(layout.scid);
+        self.handshake.token = Vec::from(token);
+        self.remote_ids.set_handshake_id(layout.scid);
+        let keys = crate::crypto::initial_keys(self.crypto.as_ref(), self.version, &layout.scid, self.side());
+        self.keys.set_initial(keys);
+        // Packet numbers go on (RFC 9000 section 17.2.5.3), the flight is sent again.
+        let (mut fate, recovery) = self.fate(now);
+        recovery.forget_sent(Space::Initial, &mut fate);
+    }
+
+    /// RFC 9000 section 10.3.1: `tail` is the last 16 bytes of a datagram that cannot be decrypted.
+    fn check_stateless_reset(&mut self, now: Time, tail: Option<[u8; 16]>) {
+        if tail.is_some_and(|token| self.remote_ids.is_reset_token(&token)) {
+            self.drain(now, ConnectionError::StatelessReset);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What packets carried, and what becomes of it: acknowledged or lost.
+
+use super::Pending;
+use super::handshake::Handshake;
+use crate::congestion::{Controller, RttView};
+use crate::connection_id::{LocalIds, RemoteIds};
+use crate::diagnostics::Stats;
+use crate::recovery::{Feedback, Losses, Rtt, SentPacket};
+use crate::stream::{Chunk, Control, Streams};
+use crate::wire::{Space, Time};
+
+/// One thing that a packet carried.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SentFrame {
+    /// An ACK up to this packet number.
+    Ack {
+        largest: u64,
+    },
+    Crypto {
+        space: Space,
+        offset: u64,
+        len: u64,
+    },
+    Stream(Chunk),
+    Control(Control),
+    HandshakeDone,
+    NewConnectionId {
+        sequence: u64,
+    },
+    RetireConnectionId {
+        sequence: u64,
+    },
+}
+
+/// Carries news of sent packets to the rooms whose frames they carried.
+pub(super) struct Fate<'a> {
+    pub(super) now: Time,
+    pub(super) rtt: RttView,
+    /// Whether the sender had less to send than the window allows: such acknowledgments do not grow it.
+    pub(super) app_limited: bool,
+    pub(super) handshake: &'a mut Handshake,
+    pub(super) streams: &'a mut Streams,
+    pub(super) local_ids: &'a mut LocalIds,
+    pub(super) remote_ids: &'a mut RemoteIds,
+    pub(super) pending: &'a mut Pending,
+    pub(super) congestion: &'a mut dyn Controller,
+    pub(super) stats: &'a mut Stats,
+    /// The highest of our acknowledgments that the peer has seen.
+    pub(super) largest_ack_acked: Option<u64>,
+}
+
+impl Feedback<SentFrame> for Fate<'_> {
+    fn packet_acked(&mut self, packet: &SentPacket) {
+        if packet.in_flight {
+            self.congestion.on_acked(self.now, packet.time, packet.size as u64, self.app_limited, self.rtt);
+        }
+    }
+
+    fn frame_acked(&mut self, frame: SentFrame) {
+        match frame {
+            SentFrame::Ack { largest } => self.largest_ack_acked = self.largest_ack_acked.max(Some(largest)),
+            SentFrame::Crypto { space, offset, len } => self.handshake.stream(space).on_acked(offset, len),
+            SentFrame::Stream(chunk) => self.streams.on_data_acked(&chunk),
+            SentFrame::Control(control) => self.streams.on_control_acked(&control),
+            SentFrame::HandshakeDone => self.pending.handshake_done = false,
+            SentFrame::NewConnectionId { .. } | SentFrame::RetireConnectionId { .. } => {}
+        }
+    }
+
+    fn packet_lost(&mut self, packet: &SentPacket) {
+        self.stats.packets_lost += 1;
+        self.stats.bytes_lost += packet.size as u64;
+    }
+
+    fn rtt_updated(&mut self, rtt: &Rtt) {
+        self.rtt = rtt_view(rtt);
+    }
+
+    fn losses(&mut self, losses: &Losses) {
+        self.congestion.on_congestion(self.now, losses.largest_sent_time, losses.bytes, losses.persistent, false);
+    }
+
+    fn frame_lost(&mut self, frame: SentFrame) {
+        match frame {
+            SentFrame::Ack { .. } => {}
+            SentFrame::Crypto { space, offset, len } => self.handshake.stream(space).on_lost(offset, len),
+            SentFrame::Stream(chunk) => self.streams.on_data_lost(&chunk),
+            SentFrame::Control(control) => self.streams.on_control_lost(&control),
+            SentFrame::HandshakeDone => self.pending.handshake_done = true,
+            SentFrame::NewConnectionId { sequence } => self.local_ids.on_lost(sequence),
+            SentFrame::RetireConnectionId { sequence } => self.remote_ids.on_lost(sequence),
+        }
+    }
+}
+
+pub(super) fn rtt_view(rtt: &Rtt) -> RttView {
+    RttView { latest: rtt.latest, smoothed: rtt.smoothed, min: rtt.min.unwrap_or(rtt.smoothed) }
+}

@@ -1,0 +1,95 @@
+//! The caller's stream commands, and the settings that rooms take from the connection's.
+
+use bytes::Bytes;
+
+use super::close::State;
+use super::{Connection, Event};
+use crate::recovery;
+use crate::settings::TransportSettings;
+use crate::stream::{self, AbortError, OpenError, Peek, Read, ReadError, StreamEvent, WriteError};
+use crate::wire::{Dir, StreamId};
+
+pub(super) fn stream_settings(settings: &TransportSettings) -> stream::Settings {
+    stream::Settings {
+        receive: stream::Limits {
+            max_data: settings.initial_max_data,
+            max_stream_data_bidi_local: settings.initial_max_stream_data_bidi_local,
+            max_stream_data_bidi_remote: settings.initial_max_stream_data_bidi_remote,
+            max_stream_data_uni: settings.initial_max_stream_data_uni,
+            max_streams_bidi: settings.initial_max_streams_bidi,
+            max_streams_uni: settings.initial_max_streams_uni,
+        },
+        send_buffer: settings.send_buffer,
+    }
+}
+
+pub(super) fn recovery_settings(settings: &TransportSettings) -> recovery::Settings {
+    let initial_rtt = u64::try_from(settings.initial_rtt.as_nanos()).unwrap_or(u64::MAX);
+    recovery::Settings { initial_rtt, ..recovery::Settings::default() }
+}
+
+pub(super) const fn event(event: StreamEvent) -> Event {
+    match event {
+        StreamEvent::Opened { id } => Event::StreamOpened { id },
+        StreamEvent::Readable { id } => Event::StreamReadable { id },
+        StreamEvent::Writable { id } => Event::StreamWritable { id },
+        StreamEvent::Finished { id } => Event::StreamFinished { id },
+        StreamEvent::Reset { id, code } => Event::StreamReset { id, code },
+        StreamEvent::Stopped { id, code } => Event::StreamStopped { id, code },
+        StreamEvent::Available { dir } => Event::StreamsAvailable { dir },
+    }
+}
+
+/// Stream commands. On a closed connection streams are unknown to those that send; what was received before the close
+/// can be read until [`Event::Drained`].
+impl Connection {
+    fn streams_open(&mut self) -> Option<&mut stream::Streams> {
+        matches!(self.state, State::Open).then_some(&mut self.streams)
+    }
+
+    /// Opens a stream. Blocked where the peer grants no more; [`Event::StreamsAvailable`] follows when it does.
+    pub fn open(&mut self, dir: Dir) -> Result<StreamId, OpenError> {
+        self.streams_open().ok_or(OpenError::Closed)?.open(dir)
+    }
+
+    /// Appends `data` to a stream, copied; returns how many bytes were taken, at least one unless `data` is empty.
+    pub fn write(&mut self, id: StreamId, data: &[u8]) -> Result<usize, WriteError> {
+        self.streams_open().ok_or(WriteError::UnknownStream)?.write(id, data)
+    }
+
+    /// Appends `data` to a stream without a copy, and takes what was accepted off its front.
+    pub fn write_bytes(&mut self, id: StreamId, data: &mut Bytes) -> Result<usize, WriteError> {
+        self.streams_open().ok_or(WriteError::UnknownStream)?.write_bytes(id, data)
+    }
+
+    /// Ends the sending side of a stream: what was written is delivered, then the end.
+    pub fn finish(&mut self, id: StreamId) -> Result<(), WriteError> {
+        self.streams_open().ok_or(WriteError::UnknownStream)?.finish(id)
+    }
+
+    /// Abandons the sending side of a stream, with an application error code (RFC 9000 section 19.4).
+    pub fn reset(&mut self, id: StreamId, code: u64) -> Result<(), AbortError> {
+        self.streams_open().ok_or(AbortError::UnknownStream)?.reset(id, code)
+    }
+
+    /// Asks the peer to abandon its sending side (RFC 9000 section 19.5). What arrives is dropped.
+    pub fn stop_sending(&mut self, id: StreamId, code: u64) -> Result<(), AbortError> {
+        self.streams_open().ok_or(AbortError::UnknownStream)?.stop_sending(id, code)
+    }
+
+    /// The next bytes of a stream, as far as they lie in one piece, without a copy.
+    pub fn peek(&mut self, id: StreamId) -> Result<Peek<'_>, ReadError> {
+        self.streams.peek(id)
+    }
+
+    /// Takes `len` bytes off the front of a stream, as far as they are there: the peer may send as many more. Returns
+    /// how many were taken.
+    pub fn consume(&mut self, id: StreamId, len: usize) -> Result<usize, ReadError> {
+        self.streams.consume(id, len)
+    }
+
+    /// Copies the next bytes of a stream into `out`.
+    pub fn read(&mut self, id: StreamId, out: &mut [u8]) -> Result<Read, ReadError> {
+        self.streams.read(id, out)
+    }
+}

@@ -1,0 +1,167 @@
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::Issued;
+use crate::error::{TransportError, TransportErrorCode};
+use crate::wire::ConnectionId;
+
+/// We issue no more than this, whatever the peer allows.
+const MAX_ACTIVE: u64 = 8;
+
+/// A change to the set of connection IDs by which a connection is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Datagrams for this connection ID belong to the connection.
+    Add(ConnectionId),
+    /// They no longer do.
+    Remove(ConnectionId),
+}
+
+/// The connection IDs that we issue to the peer.
+#[derive(Debug)]
+pub struct LocalIds {
+    active: Vec<Issued>,
+    next_sequence: u64,
+    /// How many the peer keeps.
+    limit: u64,
+    /// Sequence numbers whose NEW_CONNECTION_ID waits to be sent.
+    unsent: VecDeque<u64>,
+    routes: VecDeque<Route>,
+}
+
+impl LocalIds {
+    /// A set with the connection ID of the handshake, sequence number 0.
+    #[must_use]
+    pub fn new(handshake_id: ConnectionId, reset_token: [u8; 16]) -> Self {
+        let mut ids =
+            Self { active: Vec::new(), next_sequence: 0, limit: 1, unsent: VecDeque::new(), routes: VecDeque::new() };
+        ids.add(handshake_id, reset_token);
+        ids
+    }
+
+    /// The connection ID of the handshake, as long as the peer has not retired it.
+    #[must_use]
+    pub fn handshake_id(&self) -> Option<ConnectionId> {
+        self.active.iter().find(|issued| issued.sequence == 0).map(|issued| issued.id)
+    }
+
+    /// Whether `id` is one of ours.
+    #[must_use]
+    pub fn contains(&self, id: &ConnectionId) -> bool {
+        self.active.iter().any(|issued| issued.id == *id)
+    }
+
+    /// Sets how many connection IDs the peer keeps: its `active_connection_id_limit`.
+    pub fn set_limit(&mut self, limit: u64) {
+        self.limit = limit.clamp(1, MAX_ACTIVE);
+    }
+
+    /// Whether the peer keeps more connection IDs than it has.
+    #[must_use]
+    pub fn wants_more(&self) -> bool {
+        (self.active.len() as u64) < self.limit
+    }
+
+    /// Issues `id`: a NEW_CONNECTION_ID for it is to be sent.
+    pub fn issue(&mut self, id: ConnectionId, reset_token: [u8; 16]) {
+        let sequence = self.add(id, reset_token);
+        self.unsent.push_back(sequence);
+    }
+
+    fn add(&mut self, id: ConnectionId, reset_token: [u8; 16]) -> u64 {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.active.push(Issued { sequence, id, reset_token });
+        self.routes.push_back(Route::Add(id));
+        sequence
+    }
+
+    /// Routes `id`, which the peer chose for its first packets, to the connection as well.
+    pub fn route_original(&mut self, id: ConnectionId) {
+        self.routes.push_back(Route::Add(id));
+    }
+
+    /// Ends what [`route_original`](Self::route_original) began.
+    pub fn unroute_original(&mut self, id: ConnectionId) {
+        self.routes.push_back(Route::Remove(id));
+    }
+
+    /// The peer retires a connection ID by a packet that was sent to `used` (RFC 9000 section 19.16).
+    pub fn on_retire(&mut self, sequence: u64, used: &ConnectionId) -> Result<(), TransportError> {
+        const ERROR: TransportErrorCode = TransportErrorCode::PROTOCOL_VIOLATION;
+        if sequence >= self.next_sequence {
+            return Err(TransportError::new(ERROR, "a connection ID was retired that was never issued"));
+        }
+        let Some(at) = self.active.iter().position(|issued| issued.sequence == sequence) else { return Ok(()) };
+        if self.active.get(at).is_some_and(|issued| issued.id == *used) {
+            return Err(TransportError::new(ERROR, "a packet retires the connection ID that it was sent to"));
+        }
+        let retired = self.active.swap_remove(at);
+        self.unsent.retain(|unsent| *unsent != sequence);
+        self.routes.push_back(Route::Remove(retired.id));
+        Ok(())
+    }
+
+    /// The next connection ID to announce.
+    pub fn next_unsent(&mut self) -> Option<Issued> {
+        while let Some(sequence) = self.unsent.pop_front() {
+            if let Some(issued) = self.active.iter().find(|issued| issued.sequence == sequence) {
+                return Some(*issued);
+            }
+        }
+        None
+    }
+
+    /// Whether a connection ID waits to be announced.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// The NEW_CONNECTION_ID with this sequence number was lost.
+    pub fn on_lost(&mut self, sequence: u64) {
+        if self.active.iter().any(|issued| issued.sequence == sequence) && !self.unsent.contains(&sequence) {
+            self.unsent.push_back(sequence);
+        }
+    }
+
+    /// The next change of routes.
+    pub fn poll_route(&mut self) -> Option<Route> {
+        self.routes.pop_front()
+    }
+
+    /// Withdraws every connection ID: the connection is gone.
+    pub fn clear(&mut self) {
+        for issued in self.active.drain(..) {
+            self.routes.push_back(Route::Remove(issued.id));
+        }
+        self.unsent.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(byte: u8) -> ConnectionId {
+        ConnectionId::new(&[byte; 8]).unwrap()
+    }
+
+    #[test]
+    fn retiring_makes_room_and_is_checked() {
+        let mut ids = LocalIds::new(id(0), [0; 16]);
+        assert!(!ids.wants_more());
+        ids.set_limit(2);
+        assert!(ids.wants_more());
+        ids.issue(id(1), [1; 16]);
+        assert!(!ids.wants_more());
+        assert_eq!(ids.next_unsent().map(|issued| issued.sequence), Some(1));
+        assert!(ids.on_retire(2, &id(0)).is_err(), "never issued");
+        assert!(ids.on_retire(0, &id(0)).is_err(), "the packet's own");
+        assert_eq!(ids.on_retire(0, &id(1)), Ok(()));
+        assert_eq!(ids.on_retire(0, &id(1)), Ok(()), "a second time is ignored");
+        assert!(ids.wants_more() && !ids.contains(&id(0)));
+        let routes: Vec<_> = core::iter::from_fn(|| ids.poll_route()).collect();
+        assert_eq!(routes, [Route::Add(id(0)), Route::Add(id(1)), Route::Remove(id(0))]);
+    }
+}

@@ -1,0 +1,5 @@
+//! What a connection tells of itself.
+
+mod stats;
+
+pub use stats::Stats;

@@ -1,0 +1,368 @@
+//! Many connections behind one socket.
+//!
+//! The endpoint finds the connection of a datagram by its connection ID, accepts new ones, answers those for which
+//! there is none, and keeps the memory budget. All its work is proportional to what it is given: connections without
+//! news cost nothing.
+//!
+//! Invariants: every connection ID routes to one live connection; a connection touched since it was last idle is in
+//! `ready`; the sum of what connections hold is known, and above the budget nothing new is accepted or buffered.
+
+mod reply;
+mod slots;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use crate::connection::{ConnectError, Connection, Event, IdSettings, Idle, Outgoing, Start, Transmit};
+use crate::connection_id::Route;
+use crate::packet::{self, FirstLook, PacketType};
+use crate::path::MIN_DATAGRAM_SIZE;
+use crate::rng::Rng;
+use crate::settings::{ClientConfig, ServerConfig};
+use crate::wire::{ConnectionId, Ecn, FourTuple, Time, Version};
+
+use reply::Reply;
+use slots::Slots;
+
+pub use slots::ConnectionHandle;
+
+/// The versions that we speak, in the order in which a Version Negotiation packet lists them.
+const VERSIONS: [Version; 1] = [Version::V1];
+
+/// Answers outside connections that wait to be sent; more are dropped.
+const MAX_REPLIES: usize = 16;
+
+/// What a connection is counted for before it tells: its own state, and TLS's.
+const CONNECTION_RESERVE: usize = size_of::<Connection>() + (24 << 10);
+
+/// What a caller chooses for an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointConfig {
+    /// The length of our connection IDs, 4 to 20 bytes; other values are moved into that range. Default: 8.
+    pub connection_id_len: usize,
+    /// Bytes that all connections together may hold before new ones are refused and arriving data is dropped before it
+    /// is acknowledged. In WebAssembly, stay well below the module's maximum memory. Default: 256 MiB.
+    pub memory_budget: usize,
+    /// Connections at once; at most 1,048,575. Default: 100,000.
+    pub max_connections: u32,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self { connection_id_len: 8, memory_budget: 256 << 20, max_connections: 100_000 }
+    }
+}
+
+/// Many connections behind one socket. See the [module documentation](self).
+#[derive(Debug)]
+pub struct Endpoint {
+    config: EndpointConfig,
+    rng: Rng,
+    ids: IdSettings,
+    server: Option<Arc<ServerConfig>>,
+    unix_time: Duration,
+    slots: Slots,
+    /// Sorted maps, not hashed ones: their order is a function of their keys, and no choice of keys makes them slow.
+    routes: BTreeMap<ConnectionId, u32>,
+    deadlines: BTreeSet<(Time, u32)>,
+    /// Connections touched since they last had nothing to send.
+    ready: VecDeque<u32>,
+    /// Connections that may have events.
+    eventful: VecDeque<u32>,
+    replies: VecDeque<Reply>,
+    memory_used: usize,
+}
+
+impl Endpoint {
+    /// An endpoint whose every random byte comes from `seed`: 32 bytes from a cryptographic source, used once.
+    #[must_use]
+    pub fn new(mut config: EndpointConfig, seed: [u8; 32]) -> Self {
+        config.connection_id_len = config.connection_id_len.clamp(4, ConnectionId::MAX_LEN);
+        config.max_connections = config.max_connections.min(slots::MAX_SLOTS);
+        let mut rng = Rng::from_seed(seed);
+        let ids = IdSettings { len: config.connection_id_len, reset_key: rng.bytes() };
+        Self {
+            config,
+            rng,
+            ids,
+            server: None,
+            unix_time: Duration::ZERO,
+            slots: Slots::default(),
+            routes: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            ready: VecDeque::new(),
+            eventful: VecDeque::new(),
+            replies: VecDeque::new(),
+            memory_used: 0,
+        }
+    }
+
+    /// Sets the time of day, since the Unix epoch, at which certificates are judged. Holds for connections made later.
+    pub const fn set_unix_time(&mut self, unix_time: Duration) {
+        self.unix_time = unix_time;
+    }
+
+    /// Accepts new connections with `server` from now on; with `None`, none are accepted.
+    pub fn set_server(&mut self, server: Option<Arc<ServerConfig>>) {
+        self.server = server;
+    }
+
+    /// Opens a connection to `server_name`, a host name or an IP address, over `path`.
+    pub fn connect(
+        &mut self,
+        now: Time,
+        config: &ClientConfig,
+        server_name: &str,
+        path: FourTuple,
+    ) -> Result<ConnectionHandle, ConnectError> {
+        self.check_room()?;
+        let start = self.start(now, path);
+        let connection = Connection::client(config, server_name, start)?;
+        let index = self.insert(connection);
+        self.touch(index);
+        Ok(self.slots.handle(index))
+    }
+
+    fn start(&mut self, now: Time, path: FourTuple) -> Start {
+        Start { now, unix_time: self.unix_time, rng: self.rng.fork(), path, ids: self.ids }
+    }
+
+    fn check_room(&self) -> Result<(), ConnectError> {
+        if self.slots.len() >= self.config.max_connections as usize {
+            Err(ConnectError::TooManyConnections)
+        } else if self.memory_used + CONNECTION_RESERVE > self.config.memory_budget {
+            Err(ConnectError::MemoryBudget)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn insert(&mut self, connection: Connection) -> u32 {
+        self.memory_used += CONNECTION_RESERVE;
+        self.slots.insert(Box::new(connection), CONNECTION_RESERVE)
+    }
+
+    /// Takes a datagram in, decrypts it in place and gives it to its connection. `path` says where it came from and
+    /// arrived; `ecn` is the mark of its IP packet. Addresses of one family: an IPv4-mapped IPv6 address is another.
+    pub fn receive(&mut self, now: Time, path: FourTuple, ecn: Ecn, datagram: &mut [u8]) {
+        let Some(look) = packet::first_look(datagram, self.ids.len) else { return };
+        let Some(destination) = ConnectionId::new(look.dcid) else {
+            // Longer connection IDs exist only in versions that we do not speak (RFC 8999 section 5.3).
+            return self.negotiate_version(path, &look, datagram.len());
+        };
+        match self.routes.get(&destination) {
+            Some(index) => self.deliver(now, *index, path, ecn, datagram),
+            None if look.version.is_some_and(|version| !VERSIONS.contains(&version)) => {
+                self.negotiate_version(path, &look, datagram.len());
+            }
+            None => self.accept(now, path, ecn, datagram),
+        }
+    }
+
+    fn deliver(&mut self, now: Time, index: u32, path: FourTuple, ecn: Ecn, datagram: &mut [u8]) {
+        let headroom = self.config.memory_budget.saturating_sub(self.memory_used);
+        if let Some(connection) = self.slots.connection_mut(index) {
+            connection.set_memory_headroom(headroom);
+            connection.receive(now, path, ecn, datagram);
+            self.touch(index);
+        }
+    }
+
+    /// RFC 9000 section 6.1: a server answers a version that it does not speak; never a Version Negotiation packet.
+    fn negotiate_version(&mut self, path: FourTuple, look: &FirstLook<'_>, len: usize) {
+        let foreign = look.version.is_some_and(|version| version != Version::NEGOTIATION);
+        if self.server.is_some() && foreign && len >= MIN_DATAGRAM_SIZE {
+            let first_byte = self.rng.u64() as u8;
+            self.reply(Reply::version_negotiation(path, look, first_byte, &VERSIONS));
+        }
+    }
+
+    fn reply(&mut self, reply: Option<Reply>) {
+        if let Some(reply) = reply
+            && self.replies.len() < MAX_REPLIES
+        {
+            self.replies.push_back(reply);
+        }
+    }
+
+    /// A datagram for no connection: an Initial opens one (RFC 9000 sections 7.2 and 14.1).
+    fn accept(&mut self, now: Time, path: FourTuple, ecn: Ecn, datagram: &mut [u8]) {
+        let Some(server) = self.server.clone() else { return };
+        let Ok(layout) = packet::parse(datagram, self.ids.len) else { return };
+        if layout.ty != PacketType::Initial || datagram.len() < MIN_DATAGRAM_SIZE || layout.dcid.len() < 8 {
+            return;
+        }
+        if self.check_room().is_err() {
+            let reply = Reply::refusal(path, &layout, server.crypto.as_ref());
+            return self.reply(reply);
+        }
+        let start = self.start(now, path);
+        let mut connection = Connection::server(&server, layout.dcid, layout.scid, start);
+        connection.receive(now, path, ecn, datagram);
+        // A first packet that is not authentic leaves nothing behind.
+        if connection.stats().packets_received > 0 {
+            let index = self.insert(connection);
+            self.touch(index);
+        }
+    }
+
+    /// Fills `buffer` with datagrams of one connection to send; see [`Connection::transmit`]. Connections take turns.
+    /// Call it after every input until it answers [`Transmit::Idle`], then look at [`timeout`](Self::timeout).
+    pub fn transmit(&mut self, now: Time, buffer: &mut [u8]) -> Transmit {
+        if let Some(reply) = self.replies.pop_front() {
+            return match buffer.get_mut(..reply.datagram.len()) {
+                Some(slot) => {
+                    slot.copy_from_slice(&reply.datagram);
+                    let (len, path) = (slot.len(), reply.path);
+                    Transmit::Send(Outgoing { len, segment_size: len, path, ecn: Ecn::NotEct })
+                }
+                None => Transmit::Idle(Idle::BufferTooSmall),
+            };
+        }
+        let mut idle = Idle::Nothing;
+        while let Some(index) = self.ready.pop_front() {
+            let Some(connection) = self.slots.connection_mut(index) else { continue };
+            match connection.transmit(now, buffer) {
+                Transmit::Send(outgoing) => {
+                    self.ready.push_back(index);
+                    return Transmit::Send(outgoing);
+                }
+                Transmit::Idle(Idle::BufferTooSmall) => {
+                    self.ready.push_front(index);
+                    return Transmit::Idle(Idle::BufferTooSmall);
+                }
+                Transmit::Idle(reason) => {
+                    if reason != Idle::Nothing {
+                        idle = reason;
+                    }
+                    self.slots.set_ready(index, false);
+                    self.settle(index);
+                }
+            }
+        }
+        Transmit::Idle(idle)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due; `None` when nothing is.
+    pub fn timeout(&mut self) -> Option<Time> {
+        for at in 0..self.ready.len() {
+            if let Some(index) = self.ready.get(at).copied() {
+                self.settle(index);
+            }
+        }
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Does what is due at `now`, and nothing else: calling it early or late is safe.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some((deadline, index)) = self.deadlines.first().copied() {
+            if deadline > now {
+                return;
+            }
+            self.deadlines.pop_first();
+            self.slots.set_deadline(index, None);
+            if let Some(connection) = self.slots.connection_mut(index) {
+                connection.handle_timeout(now);
+                self.touch(index);
+            }
+        }
+    }
+
+    /// The next event and its connection; `None` when there is none. After [`Event::Drained`] the handle is void.
+    pub fn poll_event(&mut self) -> Option<(ConnectionHandle, Event)> {
+        while let Some(index) = self.eventful.front().copied() {
+            let handle = self.slots.handle(index);
+            if let Some(event) = self.slots.connection_mut(index).and_then(Connection::poll_event) {
+                if event == Event::Drained {
+                    self.remove(index);
+                }
+                return Some((handle, event));
+            }
+            self.eventful.pop_front();
+            self.slots.set_eventful(index, false);
+        }
+        None
+    }
+
+    /// A connection; `None` for a handle whose connection is gone.
+    #[must_use]
+    pub fn connection(&self, handle: ConnectionHandle) -> Option<&Connection> {
+        self.slots.get(handle)
+    }
+
+    /// A connection, to command it; `None` for a handle whose connection is gone. Call
+    /// [`transmit`](Self::transmit) afterwards.
+    pub fn connection_mut(&mut self, handle: ConnectionHandle) -> Option<&mut Connection> {
+        let index = self.slots.index(handle)?;
+        self.touch(index);
+        self.slots.connection_mut(index)
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes that the connections hold, as of when each was last idle.
+    #[must_use]
+    pub const fn memory_used(&self) -> usize {
+        self.memory_used
+    }
+
+    /// Notes that a connection may have something to send or to tell, and takes over its routes.
+    fn touch(&mut self, index: u32) {
+        if !self.slots.set_ready(index, true) {
+            self.ready.push_back(index);
+        }
+        if !self.slots.set_eventful(index, true) {
+            self.eventful.push_back(index);
+        }
+        self.take_routes(index);
+    }
+
+    fn take_routes(&mut self, index: u32) {
+        while let Some(route) = self.slots.connection_mut(index).and_then(Connection::poll_route) {
+            match route {
+                Route::Add(id) => {
+                    self.routes.entry(id).or_insert(index);
+                }
+                Route::Remove(id) => {
+                    if self.routes.get(&id) == Some(&index) {
+                        self.routes.remove(&id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings a connection's deadline, routes and memory up to date.
+    fn settle(&mut self, index: u32) {
+        self.take_routes(index);
+        let Some(connection) = self.slots.connection_mut(index) else { return };
+        let (deadline, memory) = (connection.timeout(), connection.memory_used().max(CONNECTION_RESERVE));
+        let (old_deadline, old_memory) = self.slots.update(index, deadline, memory);
+        self.memory_used = (self.memory_used + memory).saturating_sub(old_memory);
+        if deadline != old_deadline {
+            if let Some(old) = old_deadline {
+                self.deadlines.remove(&(old, index));
+            }
+            if let Some(new) = deadline {
+                self.deadlines.insert((new, index));
+            }
+        }
+    }
+
+    fn remove(&mut self, index: u32) {
+        self.settle(index);
+        let (deadline, memory) = self.slots.remove(index);
+        if let Some(deadline) = deadline {
+            self.deadlines.remove(&(deadline, index));
+        }
+        self.memory_used = self.memory_used.saturating_sub(memory);
+        self.ready.retain(|ready| *ready != index);
+        self.eventful.retain(|eventful| *eventful != index);
+    }
+}

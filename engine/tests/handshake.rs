@@ -1,0 +1,118 @@
+//! The handshake of two endpoints (RFC 9000 section 7, RFC 9001 section 4).
+
+mod pair;
+
+use pair::{MILLISECOND, Pair, SECOND, client_config};
+use quillon::error::TransportErrorCode;
+use quillon::{ConnectionError, Dir, Event, StreamId, TransportSettings};
+
+#[test]
+fn both_ends_complete_and_confirm() {
+    let mut pair = Pair::default();
+    let (client, server) = pair.connected();
+    let client = pair.client.connection(client);
+    assert!(client.is_handshake_complete() && client.is_handshake_confirmed());
+    assert_eq!(client.alpn(), Some(&b"test"[..]));
+    assert_eq!(client.peer_certificates().len(), 1);
+    let stats = client.stats();
+    assert_eq!(stats.handshake_duration, Some(20 * MILLISECOND), "one round trip");
+    assert_eq!(stats.packets_lost, 0);
+    let server = pair.server.connection(server);
+    assert_eq!(server.server_name(), Some("localhost"));
+    assert_eq!(server.alpn(), Some(&b"test"[..]));
+}
+
+#[test]
+fn every_client_initial_fills_1200_bytes() {
+    let mut pair = Pair::default();
+    pair.connected();
+    let initial = |datagram: &&Vec<u8>| datagram[0] & 0xf0 == 0xc0;
+    assert!(pair.client.sent.iter().filter(initial).count() > 0);
+    assert!(pair.client.sent.iter().filter(initial).all(|datagram| datagram.len() == 1200));
+}
+
+#[test]
+fn data_flows_both_ways() {
+    let mut pair = Pair::default();
+    let (client, server) = pair.connected();
+    let id = pair.client.connection(client).open(Dir::Bidi).unwrap();
+    assert_eq!(id, StreamId(0));
+    let request: Vec<u8> = (0..100_000u32).map(|n| n as u8).collect();
+    assert_eq!(pair.client.connection(client).write(id, &request), Ok(request.len()));
+    pair.client.connection(client).finish(id).unwrap();
+    pair.settle();
+    assert!(pair.server.saw(&Event::StreamOpened { id }).is_some());
+    let mut received = Vec::new();
+    let mut buffer = [0; 4096];
+    let connection = pair.server.connection(server);
+    loop {
+        let read = connection.read(id, &mut buffer).unwrap();
+        received.extend_from_slice(&buffer[..read.len]);
+        if read.finished {
+            break;
+        }
+    }
+    assert!(received == request);
+    assert_eq!(connection.write(id, b"answer"), Ok(6));
+    connection.finish(id).unwrap();
+    pair.settle();
+    let read = pair.client.connection(client).read(id, &mut buffer).unwrap();
+    assert_eq!((&buffer[..read.len], read.finished), (&b"answer"[..], true));
+    assert!(pair.client.saw(&Event::StreamFinished { id }).is_some());
+}
+
+#[test]
+fn a_lost_flight_is_sent_again() {
+    for lost in 0..6 {
+        let mut pair = Pair::default();
+        let mut count = 0;
+        pair.client.outbound_filter = Some(Box::new(move |_, _| {
+            count += 1;
+            count - 1 != lost
+        }));
+        let mut count = 0;
+        pair.server.outbound_filter = Some(Box::new(move |_, _| {
+            count += 1;
+            count - 1 != lost
+        }));
+        let client = pair.connect();
+        pair.run_for(8 * SECOND);
+        assert!(pair.client.connection(client).is_handshake_confirmed(), "datagram {lost} of both ends lost");
+    }
+}
+
+#[test]
+fn an_application_protocol_that_the_server_does_not_speak() {
+    let mut pair = Pair::default();
+    let tls = quillon::tls::rustls::RustlsClient::builder()
+        .alpn([b"other".as_slice()])
+        .roots([include_bytes!("data/ca.der").as_slice()])
+        .build()
+        .unwrap();
+    let config = quillon::ClientConfig::new(std::sync::Arc::new(tls));
+    pair.connect_with(&config, "localhost");
+    pair.settle();
+    let Some(ConnectionError::Transport { code, by_peer: true, .. }) = pair.client.closed() else { panic!() };
+    assert_eq!(code, TransportErrorCode::crypto(120));
+}
+
+#[test]
+fn a_certificate_for_another_name() {
+    let mut pair = Pair::default();
+    pair.connect_with(&client_config(TransportSettings::default()), "example.org");
+    pair.settle();
+    let Some(ConnectionError::Transport { code, by_peer: false, reason }) = pair.client.closed() else { panic!() };
+    assert_eq!(code.alert(), Some(42), "{reason}");
+    assert!(matches!(pair.server.closed(), Some(ConnectionError::Transport { by_peer: true, .. })));
+}
+
+#[test]
+fn nobody_answers() {
+    let mut pair = Pair::default();
+    pair.client.outbound_filter = Some(Box::new(|_, _| false));
+    pair.connect();
+    pair.run_for(11 * SECOND);
+    assert_eq!(pair.client.closed(), Some(ConnectionError::HandshakeTimeout));
+    assert!(pair.client.saw(&Event::Drained).is_some());
+    assert_eq!(pair.client.endpoint.connection_count(), 0);
+}
