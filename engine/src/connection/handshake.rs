@@ -181,17 +181,13 @@ impl Handshake {
         settings: &crate::TransportSettings,
         version: crate::wire::Version,
         reset_token: [u8; 16],
-    ) -> Result<bool, TlsError> {
+    ) -> Result<(), TlsError> {
         let level = match space {
             Space::Initial => Level::Initial,
             Space::Handshake => Level::Handshake,
             Space::Application => Level::OneRtt,
         };
-        let index = space as usize;
-        let Some(readable) = self.streams.get(index).map(CryptoStream::readable) else { return Ok(false) };
-        if readable.is_empty() {
-            return Ok(false);
-        }
+        let Some(readable) = self.streams.get(space as usize).map(CryptoStream::readable) else { return Ok(()) };
         let len = readable.len();
         match &mut self.tls {
             Tls::None => {}
@@ -214,7 +210,7 @@ impl Handshake {
             }
         }
         self.stream(space).consume(len);
-        Ok(true)
+        Ok(())
     }
 
     fn poll_output(&mut self) -> Option<tls::Output> {
@@ -270,11 +266,13 @@ impl Connection {
 
     /// Passes received CRYPTO data to TLS, and what TLS makes of it to the rest of the connection.
     pub(super) fn drive_handshake(&mut self, now: Time, space: Space) -> Result<(), TransportError> {
+        if self.handshake.streams.get(space as usize).is_none_or(|stream| stream.readable().is_empty()) {
+            return Ok(());
+        }
         let token = super::reset_token(self.crypto.as_ref(), &self.id_settings, &self.handshake.local());
         let delivered = self.handshake.deliver(space, &self.settings, self.version, token);
         match delivered {
-            Ok(true) => self.take_tls_output(now),
-            Ok(false) => Ok(()),
+            Ok(()) => self.take_tls_output(now),
             Err(error) => {
                 // What came up before the fault: keys under which the peer can read of it.
                 self.take_tls_output(now)?;

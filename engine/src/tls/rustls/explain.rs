@@ -69,12 +69,12 @@ fn certificate(error: &CertificateError, options: &Options) -> String {
         }
         E::Expired => "the server's certificate has expired: it must be renewed".into(),
         E::ExpiredContext { time, not_after } => format!(
-            "the server's certificate has expired {} ago: it must be renewed, or the clock here is wrong",
+            "the server's certificate expired {} ago: it must be renewed, or the clock here is wrong",
             duration(time.as_secs().saturating_sub(not_after.as_secs()))
         ),
         E::NotValidYet => "the server's certificate is not valid yet: is the clock here right?".into(),
         E::NotValidYetContext { time, not_before } => format!(
-            "the server's certificate is not valid yet, but in {}: is the clock here right?",
+            "the server's certificate becomes valid only in {}: is the clock here right?",
             duration(not_before.as_secs().saturating_sub(time.as_secs()))
         ),
         E::Revoked => "the server's certificate has been revoked".into(),
