@@ -57,6 +57,7 @@ impl Streams {
             self.send_credit.take(len as u64);
         }
         if len < wanted {
+            stream.refused = (wanted - len) as u64;
             if len as u64 == own {
                 send.set_blocked();
             } else {

@@ -412,12 +412,19 @@ impl Streams {
         self.settle(id);
     }
 
-    /// Wakes the writers that waited for the connection, where there is something for them.
+    /// Wakes writers that waited for the connection, where there is something for them: as many as it suffices
+    /// for, so that thousands do not run for the room of a few. The others' turn comes with the next
+    /// acknowledgment, or now where none is to come.
     fn wake_writers(&mut self) {
         if self.send_credit.available() == 0 || !self.send.has_worthwhile_room() {
             return;
         }
-        while let Some((id, ticket)) = self.queues.waiting.front() {
+        let mut room = match self.send.buffered {
+            0 => u64::MAX,
+            _ => self.send.room().min(self.send_credit.available()),
+        };
+        while room > 0 {
+            let Some((id, ticket)) = self.queues.waiting.front() else { return };
             let Some(stream) = self.table.get_mut(id).filter(|stream| stream.in_waiting == ticket) else {
                 self.queues.waiting.drop_void_front();
                 continue;
@@ -427,6 +434,7 @@ impl Streams {
                 if send.credit.available() == 0 {
                     send.set_blocked();
                 } else {
+                    room = room.saturating_sub(stream.refused);
                     stream.events.insert(events::EventSet::WRITABLE);
                 }
             }

@@ -28,7 +28,7 @@ pub(super) struct BlockPool {
 
 impl BlockPool {
     /// How many spare blocks of each size are kept.
-    const SPARE: usize = 4;
+    const SPARE: usize = 8;
 
     /// Bytes of memory, in buffers and spare.
     pub(super) fn held(&self) -> usize {

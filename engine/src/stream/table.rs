@@ -27,6 +27,8 @@ pub(super) struct Stream {
     pub(super) in_events: Ticket,
     pub(super) in_control: Ticket,
     pub(super) in_waiting: Ticket,
+    /// How many bytes the writer that waits was refused.
+    pub(super) refused: u64,
     pub(super) in_scheduler: Places,
     /// Counted among those that wait for their own credit.
     pub(super) counted_blocked: bool,
@@ -183,6 +185,7 @@ fn create(side: Side, ours: &Limits, peer: &Limits, id: StreamId) -> Stream {
         in_events: Ticket::default(),
         in_control: Ticket::default(),
         in_waiting: Ticket::default(),
+        refused: 0,
         in_scheduler: Places::default(),
         counted_blocked: false,
     }
