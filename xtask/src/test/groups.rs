@@ -1,0 +1,175 @@
+//! What each group of tests does.
+//!
+//! `xtask` is tested and linted apart from the rest of the workspace: in one call with it cargo would join the features
+//! of all dependencies, and build those of this program, which is running, a second time.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::tally::Tally;
+use crate::process::{NPM, output, run as start};
+use crate::{no_std, root, wasm};
+
+/// A group of tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    Build,
+    Lint,
+    Rust,
+    Wasm,
+    Node,
+    Interop,
+}
+
+impl Group {
+    /// In the order in which they run.
+    pub(super) const ALL: [Self; 6] = [Self::Build, Self::Lint, Self::Rust, Self::Wasm, Self::Node, Self::Interop];
+
+    /// Its name on the command line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Lint => "lint",
+            Self::Rust => "rust",
+            Self::Wasm => "wasm",
+            Self::Node => "node",
+            Self::Interop => "interop",
+        }
+    }
+
+    /// Minutes it may take on a cold machine of 2 cores; the module's tests count with Rust's.
+    pub(super) fn budget(self) -> Option<u32> {
+        match self {
+            Self::Build => Some(22),
+            Self::Lint => Some(4),
+            Self::Rust => Some(7),
+            Self::Wasm => None,
+            Self::Node | Self::Interop => Some(8),
+        }
+    }
+
+    /// What the names of its integration tests begin with; all others are of the group `rust`.
+    fn prefix(self) -> Option<&'static str> {
+        match self {
+            Self::Wasm => Some("module"),
+            Self::Interop => Some("interop"),
+            Self::Build | Self::Lint | Self::Rust | Self::Node => None,
+        }
+    }
+
+    /// The group of an integration test.
+    fn of(test: &str) -> Self {
+        let named = |group: &Self| group.prefix().is_some_and(|prefix| test.starts_with(prefix));
+        Self::ALL.into_iter().find(named).unwrap_or(Self::Rust)
+    }
+}
+
+/// Runs a group.
+pub(super) fn run(group: Group, portable: bool) -> Tally {
+    let mut tally = Tally::default();
+    match group {
+        Group::Build => build(&mut tally),
+        Group::Lint => lint(&mut tally),
+        Group::Rust => rust(&mut tally),
+        Group::Wasm => {
+            tally.step("no-std", no_std::prove());
+            integration(&mut tally, Group::Wasm, portable);
+        }
+        Group::Node => {
+            tally.step("module", wasm::build(false));
+            tally.tests("npm test", npm("test").arg("--silent"));
+        }
+        Group::Interop => integration(&mut tally, Group::Interop, portable),
+    }
+    tally
+}
+
+fn build(tally: &mut Tally) {
+    tally.step("module", wasm::build(false));
+    tally.step("workspace", start(workspace("build").args(["--all-targets", "--locked"])));
+    tally.step("npm run build", start(&mut npm("build")));
+}
+
+fn lint(tally: &mut Tally) {
+    tally.step("rustfmt", start(cargo("fmt").args(["--all", "--check"])));
+    let deny = ["--all-targets", "--locked", "--", "--deny", "warnings"];
+    tally.step("clippy", start(workspace("clippy").args(deny)));
+    tally.step("clippy of xtask", start(cargo("clippy").args(["--package", "xtask"]).args(deny)));
+    tally.step("npm run typecheck", start(&mut npm("typecheck")));
+    tally.step("npm run lint", start(&mut npm("lint")));
+}
+
+fn rust(tally: &mut Tally) {
+    let mut tests = workspace("test");
+    tests.args(["--no-fail-fast", "--locked", "--lib", "--bins", "--examples"]);
+    match integration_tests() {
+        Ok(names) => {
+            for name in names.iter().filter(|name| Group::of(name) == Group::Rust) {
+                tests.args(["--test", name]);
+            }
+        }
+        Err(error) => tally.fail(format!("integration tests: {error:#}")),
+    }
+    tally.tests("cargo test", &mut tests);
+    tally.tests("examples in the documentation", workspace("test").args(["--no-fail-fast", "--locked", "--doc"]));
+    tally.tests("cargo test of xtask", cargo("test").args(["--package", "xtask", "--locked"]));
+}
+
+/// Runs the integration tests whose names put them into `group`.
+fn integration(tally: &mut Tally, group: Group, portable: bool) {
+    let names = match integration_tests() {
+        Ok(names) => names,
+        Err(error) => return tally.fail(format!("{error:#}")),
+    };
+    let fits = |name: &&String| Group::of(name) == group && !(portable && name.contains("ngtcp2"));
+    let names: Vec<_> = names.iter().filter(fits).collect();
+    if names.is_empty() {
+        return tally.fail(format!("no integration test is named {}..", group.prefix().unwrap_or_default()));
+    }
+    let mut tests = workspace("test");
+    tests.args(["--no-fail-fast", "--locked"]);
+    for name in names {
+        tests.args(["--test", name]);
+    }
+    tally.tests("cargo test", &mut tests);
+}
+
+/// The names of all integration tests of the workspace.
+fn integration_tests() -> Result<Vec<String>> {
+    let metadata = output(cargo("metadata").args(["--no-deps", "--format-version", "1", "--locked"]))?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let mut names = Vec::new();
+    for package in metadata["packages"].as_array().context("cargo metadata names no packages")? {
+        for target in package["targets"].as_array().into_iter().flatten() {
+            if target["kind"] == serde_json::json!(["test"]) {
+                names.extend(target["name"].as_str().map(str::to_owned));
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn cargo(subcommand: &str) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg(subcommand).current_dir(root());
+    cargo
+}
+
+/// A cargo command over the workspace less `xtask`.
+fn workspace(subcommand: &str) -> Command {
+    let mut cargo = cargo(subcommand);
+    cargo.args(["--workspace", "--exclude", "xtask"]);
+    cargo
+}
+
+/// `npm run SCRIPT` in bindings-js.
+fn npm(script: &str) -> Command {
+    let mut npm = Command::new(NPM);
+    npm.args(["run", script, "--prefix"]).arg(root().join("bindings-js"));
+    npm
+}
