@@ -1,0 +1,416 @@
+/*
+ * quillon.h: the C ABI of Quillon, a QUIC engine with no socket, clock, thread or entropy of its own.
+ *
+ * The same functions are the exports of quillon.wasm, for any host, and the symbols of the static library, for C.
+ * ABI.md, beside this file, has the whole story. In short:
+ *
+ * - Seed first: until quillon_seed, calls that need the instance return QUILLON_ERR_UNSEEDED.
+ * - One instance for each WebAssembly instance; natively one for each thread, whose handles mean nothing elsewhere.
+ * - A result below zero is an error code, unless a function says otherwise. quillon_last_error has a line of text.
+ * - Handles are positive numbers, checked at every use. In the module addresses are 32-bit offsets into its memory.
+ * - Time is nanoseconds on a monotonic clock of any origin, passed as its lower and upper 32 bits.
+ * - Structures are little-endian bytes at the offsets below, on every target. Addresses in them have 64 bits.
+ * - Text is UTF-8 with a length, without an end mark. A function that copies out writes as many bytes as fit, and
+ *   returns the length of all.
+ * - Nothing is called back. Events are polled. No call keeps an address that it was given.
+ *
+ * Path, 40 bytes: our address, then the peer's, 20 bytes each:
+ *      0 u16 family, 4 or 6     2 u16 port     4 u8[16] IP address (IPv4: the first 4 bytes)
+ *
+ * Arena: 64 descriptors of 64 bytes, then, from offset 4096, data. A descriptor:
+ *      0 u32 offset of the data from the arena's start
+ *      4 u32 length
+ *      8 u32 length of each datagram in it, the last may be shorter; receive: 0 for a single one
+ *     12 u32 ECN codepoint, 0 to 3
+ *     16 u8[40] path
+ *     56 8 bytes, unused
+ *
+ * Status block, 128 bytes:
+ *      0 u64 deadline: after receive, transmit, timeout, handle_timeout, connect, close; all ones where there is none
+ *      8 u32 why transmit stopped, QUILLON_IDLE_*
+ *     12 u32 flags, QUILLON_FLAG_*: after peek
+ *     16 u64 address of the data: after peek
+ *     24 u32 length of the data
+ *     32 u64 the peer's code: after QUILLON_ERR_RESET, QUILLON_ERR_STOPPED
+ *     64 u32 event kind, QUILLON_EVENT_*: after poll_event, as all that follows
+ *     68 u32 its connection
+ *     72 u64 its stream
+ *     80 u64 its code
+ *     88 u64 address of its data
+ *     96 u32 length of its data
+ *    100 u32 its detail
+ */
+#ifndef QUILLON_H
+#define QUILLON_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The ABI's version: major in the upper 16 bits, minor in the lower. */
+#define QUILLON_ABI_VERSION 0x00010000u
+
+/*
+ * Error codes
+ */
+
+/* quillon_seed was not called. */
+#define QUILLON_ERR_UNSEEDED         (-1)
+/* An argument is out of range, badly formed, or in a combination that is not allowed. */
+#define QUILLON_ERR_INVALID_ARGUMENT (-2)
+/* The handle names nothing, or something that is gone. */
+#define QUILLON_ERR_INVALID_HANDLE   (-3)
+/* Nothing to read, no room to write, or no credit for another stream: try again after the event. */
+#define QUILLON_ERR_BLOCKED          (-4)
+/* No such stream, or it is over. */
+#define QUILLON_ERR_UNKNOWN_STREAM   (-5)
+/* The sending part was finished. */
+#define QUILLON_ERR_FINISHED         (-6)
+/* The stream was reset; the code is in the status block. */
+#define QUILLON_ERR_RESET            (-7)
+/* The peer asked to stop sending; the code is in the status block. */
+#define QUILLON_ERR_STOPPED          (-8)
+/* The connection is closed. */
+#define QUILLON_ERR_CLOSED           (-9)
+/* TLS refused the configuration; the last error's text says why. */
+#define QUILLON_ERR_TLS              (-10)
+/* The endpoint's memory budget is reached, or an allocation failed. */
+#define QUILLON_ERR_MEMORY           (-11)
+/* As many objects of this kind as there can be. */
+#define QUILLON_ERR_TOO_MANY         (-12)
+/* The instance is inside another call. */
+#define QUILLON_ERR_BUSY             (-13)
+
+/*
+ * Instance
+ */
+
+/* The ABI's version: major in the upper 16 bits, minor in the lower. Refuse another major. Needs no seed. */
+uint32_t quillon_abi_version(void);
+
+/* Allocates len bytes for the host to fill, aligned to 16; null where len is 0 or there is no memory. Needs no seed. */
+uint8_t *quillon_alloc(uint32_t len);
+
+/* Gives a block of quillon_alloc back, with the same length. Null is ignored. Needs no seed. */
+void quillon_free(uint8_t *block, uint32_t len);
+
+/* Seeds the instance from a cryptographic source: at least 32 bytes, used once. Again: for endpoints made later. */
+int32_t quillon_seed(const uint8_t *seed, uint32_t len);
+
+/* Tells the time of day, in seconds since 1970: certificates are judged by it. For every endpoint. */
+int32_t quillon_set_unix_time(uint64_t seconds);
+
+/* The address of the status block, constant for the instance's life. Needs no seed. */
+const uint8_t *quillon_status(void);
+
+/* Copies out the name of an error code. Returns its length, 0 for a number that is none. Needs no seed. */
+int32_t quillon_error_name(int32_t code, uint8_t *out, uint32_t capacity);
+
+/* Copies out a line of text on the last call that failed. Returns its length; 0 where the code says it all. */
+int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
+
+/*
+ * Configuration
+ */
+
+/* For quillon_endpoint_connect. */
+#define QUILLON_ROLE_CLIENT 0u
+/* For quillon_endpoint_listen. */
+#define QUILLON_ROLE_SERVER 1u
+
+/* The longest silence before the connection is given up, in milliseconds; 0 for no limit. */
+#define QUILLON_CONFIG_MAX_IDLE_TIMEOUT_MS                 1u
+/* How many bytes the peer may send on all streams before we read. */
+#define QUILLON_CONFIG_INITIAL_MAX_DATA                    2u
+/* The same for each bidirectional stream that we open. */
+#define QUILLON_CONFIG_INITIAL_MAX_STREAM_DATA_BIDI_LOCAL  3u
+/* The same for each bidirectional stream that the peer opens. */
+#define QUILLON_CONFIG_INITIAL_MAX_STREAM_DATA_BIDI_REMOTE 4u
+/* The same for each unidirectional stream. */
+#define QUILLON_CONFIG_INITIAL_MAX_STREAM_DATA_UNI         5u
+/* How many bidirectional streams the peer may have open. */
+#define QUILLON_CONFIG_INITIAL_MAX_STREAMS_BIDI            6u
+/* How many unidirectional streams the peer may have open. */
+#define QUILLON_CONFIG_INITIAL_MAX_STREAMS_UNI             7u
+/* The largest UDP payload that is sent, in bytes. */
+#define QUILLON_CONFIG_MAX_UDP_PAYLOAD_SIZE                8u
+/* The round-trip time assumed before the first sample, in milliseconds. */
+#define QUILLON_CONFIG_INITIAL_RTT_MS                      9u
+/* The longest delay of an acknowledgement, in milliseconds. */
+#define QUILLON_CONFIG_MAX_ACK_DELAY_MS                    10u
+/* The silence after which a PING is sent, in milliseconds; 0 for never. */
+#define QUILLON_CONFIG_KEEP_ALIVE_MS                       11u
+/* The longest handshake, in milliseconds; 0 for no limit. */
+#define QUILLON_CONFIG_HANDSHAKE_TIMEOUT_MS                12u
+/* 1: verify the server's certificate (the default); 0: accept any. */
+#define QUILLON_CONFIG_VERIFY_PEER                         13u
+/* 1: hand out the session's secrets as events; 0: do not (the default). */
+#define QUILLON_CONFIG_KEY_LOG                             14u
+/* How many unacknowledged and unsent bytes a connection buffers. */
+#define QUILLON_CONFIG_SEND_BUFFER                         15u
+/* The length of our connection IDs, in bytes. */
+#define QUILLON_CONFIG_CONNECTION_ID_LEN                   32u
+/* The bytes that an endpoint's connections may hold. */
+#define QUILLON_CONFIG_MEMORY_BUDGET                       33u
+/* How many connections an endpoint holds. */
+#define QUILLON_CONFIG_MAX_CONNECTIONS                     34u
+/* The length of the receive arena, in bytes. */
+#define QUILLON_CONFIG_RECEIVE_ARENA_LEN                   35u
+/* The length of the transmit arena, in bytes. */
+#define QUILLON_CONFIG_TRANSMIT_ARENA_LEN                  36u
+
+/* An application protocol's name; appended to the list. */
+#define QUILLON_CONFIG_ALPN             64u
+/* A trusted certificate, DER; appended to the list. */
+#define QUILLON_CONFIG_ROOT_CERTIFICATE 65u
+/* A certificate of our chain, DER, the leaf first; appended to the list. */
+#define QUILLON_CONFIG_CERTIFICATE      66u
+/* The private key, DER (PKCS #8, SEC 1 or PKCS #1). */
+#define QUILLON_CONFIG_PRIVATE_KEY      67u
+/* Cipher suites in order of preference, each its two-byte number. */
+#define QUILLON_CONFIG_CIPHER_SUITES    68u
+
+/* Makes a configuration with the defaults, for QUILLON_ROLE_*. Returns its handle. */
+int32_t quillon_config_new(uint32_t role);
+
+/* Gives a configuration up. What was made with it lives on. */
+int32_t quillon_config_free(uint32_t config);
+
+/* Sets the number under a key below 64. A configuration that was used cannot be changed. */
+int32_t quillon_config_set_number(uint32_t config, uint32_t key, uint64_t value);
+
+/* Sets the bytes under a key from 64 on, or appends them where the key names a list. */
+int32_t quillon_config_set_bytes(uint32_t config, uint32_t key, const uint8_t *value, uint32_t len);
+
+/*
+ * Endpoint
+ */
+
+/* Descriptors at the start of each arena. */
+#define QUILLON_ARENA_DESCRIPTORS 64u
+/* The length of a descriptor, in bytes. */
+#define QUILLON_DESCRIPTOR_LEN    64u
+/* Where an arena's data starts. */
+#define QUILLON_ARENA_DATA        4096u
+/* The length of a path, in bytes. */
+#define QUILLON_PATH_LEN          40u
+/* The length of the status block, in bytes. */
+#define QUILLON_STATUS_LEN        128u
+
+/* There is nothing to send. */
+#define QUILLON_IDLE_NOTHING           0u
+/* The congestion window is full. */
+#define QUILLON_IDLE_CONGESTION_WINDOW 1u
+/* A server may not send more before it hears from the client again. */
+#define QUILLON_IDLE_AMPLIFICATION     2u
+/* The peer's flow control limits are reached. */
+#define QUILLON_IDLE_FLOW_CONTROL      3u
+/* Sending is spread over time: go on at the deadline. */
+#define QUILLON_IDLE_PACING            4u
+/* The arena is full: send what it holds and call again. */
+#define QUILLON_IDLE_ARENA_FULL        5u
+
+/* Makes an endpoint with the endpoint settings of a configuration, 0: with the defaults. Returns its handle. */
+int32_t quillon_endpoint_new(uint32_t config);
+
+/* Gives an endpoint up, with its connections and arenas. Sends nothing: close and transmit first. */
+int32_t quillon_endpoint_free(uint32_t endpoint);
+
+/* Accepts connections with a server's configuration; 0: refuses them again. */
+int32_t quillon_endpoint_listen(uint32_t endpoint, uint32_t config);
+
+/* Opens a connection to a server by its name, the one its certificate is for. Returns the connection's handle. */
+int32_t quillon_endpoint_connect(uint32_t endpoint, uint32_t config, const uint8_t *name, uint32_t name_len,
+                                 const uint8_t *path, uint32_t now_lo, uint32_t now_hi);
+
+/* The address of the receive arena, constant for the endpoint's life; null for a bad handle. */
+uint8_t *quillon_endpoint_receive_arena(uint32_t endpoint);
+
+/* The address of the transmit arena, constant for the endpoint's life; null for a bad handle. */
+uint8_t *quillon_endpoint_transmit_arena(uint32_t endpoint);
+
+/* Takes in the datagrams of the first count descriptors. Their data is decrypted in place: gone afterwards. Returns
+   the number of datagrams. A senseless descriptor ends the call with an error; those before it were taken in. */
+int32_t quillon_endpoint_receive(uint32_t endpoint, uint32_t count, uint32_t now_lo, uint32_t now_hi);
+
+/* Fills the transmit arena with batches of at most max_segments datagrams, 1: single ones. Returns the number of
+   descriptors; 0: nothing can be sent now. The contents stay until the next call on the endpoint. */
+int32_t quillon_endpoint_transmit(uint32_t endpoint, uint32_t max_segments, uint32_t now_lo, uint32_t now_hi);
+
+/* Returns 1 where there is a deadline, else 0. */
+int32_t quillon_endpoint_timeout(uint32_t endpoint);
+
+/* Does what the deadline was for. Harmless when it comes early. */
+int32_t quillon_endpoint_handle_timeout(uint32_t endpoint, uint32_t now_lo, uint32_t now_hi);
+
+/* Takes the next event. Returns its kind, QUILLON_EVENT_NONE: there is none. Its data stays until the next poll. */
+int32_t quillon_endpoint_poll_event(uint32_t endpoint);
+
+/* The bytes that the endpoint's connections hold: what the memory budget bounds. */
+int64_t quillon_endpoint_memory_used(uint32_t endpoint);
+
+/*
+ * Events
+ */
+
+/* There is no event. */
+#define QUILLON_EVENT_NONE                0u
+/* A client has opened this connection. */
+#define QUILLON_EVENT_ACCEPTED            1u
+/* The handshake is complete: data flows both ways. */
+#define QUILLON_EVENT_HANDSHAKE_COMPLETE  2u
+/* The handshake is confirmed: the peer completed it too. */
+#define QUILLON_EVENT_HANDSHAKE_CONFIRMED 3u
+/* The peer has opened a stream. */
+#define QUILLON_EVENT_STREAM_OPENED       4u
+/* A stream has data, or its end, to read. */
+#define QUILLON_EVENT_STREAM_READABLE     5u
+/* A stream that was blocked has room. */
+#define QUILLON_EVENT_STREAM_WRITABLE     6u
+/* The peer has acknowledged all of a stream's data, its end included. */
+#define QUILLON_EVENT_STREAM_FINISHED     7u
+/* The peer has reset its part of a stream. */
+#define QUILLON_EVENT_STREAM_RESET        8u
+/* The peer asks to stop sending on a stream. */
+#define QUILLON_EVENT_STREAM_STOPPED      9u
+/* The peer allows more streams; the detail is their direction. */
+#define QUILLON_EVENT_STREAMS_AVAILABLE   10u
+/* A line of the key log, without its end. */
+#define QUILLON_EVENT_KEY_LOG             11u
+/* The connection is over; detail, code and data say how. */
+#define QUILLON_EVENT_CLOSED              12u
+/* The handle is gone: the connection's last event. */
+#define QUILLON_EVENT_DRAINED             13u
+
+/* Our transport found an error. */
+#define QUILLON_CLOSED_TRANSPORT_LOCAL     1u
+/* The peer's transport found an error. */
+#define QUILLON_CLOSED_TRANSPORT_PEER      2u
+/* Our application closed. */
+#define QUILLON_CLOSED_APPLICATION_LOCAL   3u
+/* The peer's application closed. */
+#define QUILLON_CLOSED_APPLICATION_PEER    4u
+/* Nothing came for as long as the idle timeout. */
+#define QUILLON_CLOSED_IDLE_TIMEOUT        5u
+/* The handshake took too long. */
+#define QUILLON_CLOSED_HANDSHAKE_TIMEOUT   6u
+/* The server speaks no version of ours. */
+#define QUILLON_CLOSED_VERSION_NEGOTIATION 7u
+/* The peer has lost the connection's state. */
+#define QUILLON_CLOSED_STATELESS_RESET     8u
+
+/*
+ * Connections
+ */
+
+/* The application protocol in use. */
+#define QUILLON_INFO_ALPN             1u
+/* The server's name, as the client asked for it. */
+#define QUILLON_INFO_SERVER_NAME      2u
+/* The peer's own certificate, DER. */
+#define QUILLON_INFO_PEER_CERTIFICATE 3u
+/* The path in use: two addresses of 20 bytes, ours first. */
+#define QUILLON_INFO_PATH             4u
+/* Flags, 4 bytes: QUILLON_STATE_*. */
+#define QUILLON_INFO_STATE            5u
+/* Our side, 4 bytes: QUILLON_ROLE_*. */
+#define QUILLON_INFO_SIDE             6u
+
+/* The handshake is complete. */
+#define QUILLON_STATE_HANDSHAKE_COMPLETE  1u
+/* The handshake is confirmed. */
+#define QUILLON_STATE_HANDSHAKE_CONFIRMED 2u
+/* The connection is closed. */
+#define QUILLON_STATE_CLOSED              4u
+
+/* UDP datagrams sent. */
+#define QUILLON_STATS_DATAGRAMS_SENT       0u
+/* UDP datagrams received. */
+#define QUILLON_STATS_DATAGRAMS_RECEIVED   1u
+/* Bytes of UDP payload sent. */
+#define QUILLON_STATS_BYTES_SENT           2u
+/* Bytes of UDP payload received. */
+#define QUILLON_STATS_BYTES_RECEIVED       3u
+/* Packets sent. */
+#define QUILLON_STATS_PACKETS_SENT         4u
+/* Packets received and decrypted. */
+#define QUILLON_STATS_PACKETS_RECEIVED     5u
+/* Packets declared lost. */
+#define QUILLON_STATS_PACKETS_LOST         6u
+/* Bytes in packets declared lost. */
+#define QUILLON_STATS_BYTES_LOST           7u
+/* Packets dropped: undecryptable, duplicate, malformed. */
+#define QUILLON_STATS_PACKETS_DROPPED      8u
+/* The smoothed round-trip time. */
+#define QUILLON_STATS_SMOOTHED_RTT         9u
+/* The latest round-trip time. */
+#define QUILLON_STATS_LATEST_RTT           10u
+/* The least round-trip time. */
+#define QUILLON_STATS_MIN_RTT              11u
+/* The round-trip time's variation. */
+#define QUILLON_STATS_RTT_VARIANCE         12u
+/* The congestion window, in bytes. */
+#define QUILLON_STATS_CONGESTION_WINDOW    13u
+/* Bytes sent that are neither acknowledged nor lost. */
+#define QUILLON_STATS_BYTES_IN_FLIGHT      14u
+/* The slow start threshold, in bytes. */
+#define QUILLON_STATS_SSTHRESH             15u
+/* How long the handshake took. */
+#define QUILLON_STATS_HANDSHAKE_DURATION   16u
+/* The largest UDP payload that is sent, in bytes. */
+#define QUILLON_STATS_MAX_UDP_PAYLOAD_SIZE 17u
+
+/* Closes a connection with the application's code and reason. Transmit afterwards to tell the peer. */
+int32_t quillon_connection_close(uint32_t endpoint, uint32_t connection, uint64_t code, const uint8_t *reason,
+                                 uint32_t reason_len, uint32_t now_lo, uint32_t now_hi);
+
+/* Copies out the statistics: 8-byte numbers in the order of QUILLON_STATS_*. Returns the length of all. */
+int32_t quillon_connection_stats(uint32_t endpoint, uint32_t connection, uint8_t *out, uint32_t capacity);
+
+/* Copies out what is known under QUILLON_INFO_*. Returns its length, 0: not known. */
+int32_t quillon_connection_info(uint32_t endpoint, uint32_t connection, uint32_t key, uint8_t *out,
+                                uint32_t capacity);
+
+/*
+ * Streams
+ */
+
+/* Both ends send. */
+#define QUILLON_DIR_BIDI 0u
+/* Only the opener sends. */
+#define QUILLON_DIR_UNI  1u
+
+/* The stream's data has all been read. */
+#define QUILLON_FLAG_FINISHED 1u
+
+/* Opens a stream. Returns its id. QUILLON_ERR_BLOCKED: wait for QUILLON_EVENT_STREAMS_AVAILABLE. */
+int64_t quillon_stream_open(uint32_t endpoint, uint32_t connection, uint32_t dir);
+
+/* Copies bytes into the send buffer. Returns how many were taken, at least 1 of a non-empty block.
+   QUILLON_ERR_BLOCKED: wait for QUILLON_EVENT_STREAM_WRITABLE. */
+int32_t quillon_stream_write(uint32_t endpoint, uint32_t connection, uint64_t stream, const uint8_t *data,
+                             uint32_t len);
+
+/* Ends our part after what was written. */
+int32_t quillon_stream_finish(uint32_t endpoint, uint32_t connection, uint64_t stream);
+
+/* Gives our part up with an application code: what is not delivered yet never will be. */
+int32_t quillon_stream_reset(uint32_t endpoint, uint32_t connection, uint64_t stream, uint64_t code);
+
+/* Asks the peer to stop sending, with an application code. */
+int32_t quillon_stream_stop_sending(uint32_t endpoint, uint32_t connection, uint64_t stream, uint64_t code);
+
+/* Shows the next contiguous bytes, in the status block, good until the next call on the endpoint. Returns their
+   length; 0 with QUILLON_FLAG_FINISHED: the end. QUILLON_ERR_BLOCKED: wait for QUILLON_EVENT_STREAM_READABLE. */
+int32_t quillon_stream_peek(uint32_t endpoint, uint32_t connection, uint64_t stream);
+
+/* Takes bytes that were shown off the front: they are read. */
+int32_t quillon_stream_consume(uint32_t endpoint, uint32_t connection, uint64_t stream, uint32_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

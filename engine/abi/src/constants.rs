@@ -1,0 +1,283 @@
+//! The numbers of the ABI: error codes, keys, event kinds.
+//!
+//! A number, once published, keeps its meaning; new ones are added at the end of their group. The names are those of
+//! `quillon.h`, which a test compares with [`ALL`].
+
+macro_rules! constants {
+    ($($(#[$group_doc:meta])* $group:ident: $ty:ty { $($(#[$doc:meta])* $name:ident = $value:literal,)+ })+) => {
+        $(
+            $($(#[$doc])* pub const $name: $ty = $value;)+
+            $(#[$group_doc])*
+            pub const $group: &[(&str, i64)] = &[$((stringify!($name), $value)),+];
+        )+
+        /// Every group.
+        pub const ALL: &[&[(&str, i64)]] = &[$($group),+];
+    };
+}
+
+constants! {
+    /// The version.
+    VERSION: u32 {
+        /// The ABI's version: major in the upper 16 bits, minor in the lower.
+        QUILLON_ABI_VERSION = 0x0001_0000,
+    }
+
+    /// Error codes: every one is negative.
+    ERRORS: i32 {
+        /// `quillon_seed` was not called.
+        QUILLON_ERR_UNSEEDED = -1,
+        /// An argument is out of range, badly formed, or in a combination that is not allowed.
+        QUILLON_ERR_INVALID_ARGUMENT = -2,
+        /// The handle names nothing, or something that is gone.
+        QUILLON_ERR_INVALID_HANDLE = -3,
+        /// Nothing to read, no room to write, or no credit for another stream: try again after the event.
+        QUILLON_ERR_BLOCKED = -4,
+        /// No such stream, or it is over.
+        QUILLON_ERR_UNKNOWN_STREAM = -5,
+        /// The sending part was finished.
+        QUILLON_ERR_FINISHED = -6,
+        /// The stream was reset; the code is in the status block.
+        QUILLON_ERR_RESET = -7,
+        /// The peer asked to stop sending; the code is in the status block.
+        QUILLON_ERR_STOPPED = -8,
+        /// The connection is closed.
+        QUILLON_ERR_CLOSED = -9,
+        /// TLS refused the configuration; the last error's text says why.
+        QUILLON_ERR_TLS = -10,
+        /// The endpoint's memory budget is reached, or an allocation failed.
+        QUILLON_ERR_MEMORY = -11,
+        /// As many objects of this kind as there can be.
+        QUILLON_ERR_TOO_MANY = -12,
+        /// The instance is inside another call.
+        QUILLON_ERR_BUSY = -13,
+    }
+
+    /// Roles of a configuration.
+    ROLES: u32 {
+        /// For `quillon_endpoint_connect`.
+        QUILLON_ROLE_CLIENT = 0,
+        /// For `quillon_endpoint_listen`.
+        QUILLON_ROLE_SERVER = 1,
+    }
+
+    /// Keys of `quillon_config_set_number`.
+    NUMBER_KEYS: u32 {
+        /// The longest silence before the connection is given up, in milliseconds; 0 for no limit.
+        QUILLON_CONFIG_MAX_IDLE_TIMEOUT_MS = 1,
+        /// How many bytes the peer may send on all streams before we read.
+        QUILLON_CONFIG_INITIAL_MAX_DATA = 2,
+        /// The same for each bidirectional stream that we open.
+        QUILLON_CONFIG_INITIAL_MAX_STREAM_DATA_BIDI_LOCAL = 3,
+        /// The same for each bidirectional stream that the peer opens.
+        QUILLON_CONFIG_INITIAL_MAX_STREAM_DATA_BIDI_REMOTE = 4,
+        /// The same for each unidirectional stream.
+        QUILLON_CONFIG_INITIAL_MAX_STREAM_DATA_UNI = 5,
+        /// How many bidirectional streams the peer may have open.
+        QUILLON_CONFIG_INITIAL_MAX_STREAMS_BIDI = 6,
+        /// How many unidirectional streams the peer may have open.
+        QUILLON_CONFIG_INITIAL_MAX_STREAMS_UNI = 7,
+        /// The largest UDP payload that is sent, in bytes.
+        QUILLON_CONFIG_MAX_UDP_PAYLOAD_SIZE = 8,
+        /// The round-trip time assumed before the first sample, in milliseconds.
+        QUILLON_CONFIG_INITIAL_RTT_MS = 9,
+        /// The longest delay of an acknowledgement, in milliseconds.
+        QUILLON_CONFIG_MAX_ACK_DELAY_MS = 10,
+        /// The silence after which a PING is sent, in milliseconds; 0 for never.
+        QUILLON_CONFIG_KEEP_ALIVE_MS = 11,
+        /// The longest handshake, in milliseconds; 0 for no limit.
+        QUILLON_CONFIG_HANDSHAKE_TIMEOUT_MS = 12,
+        /// 1: verify the server's certificate (the default); 0: accept any.
+        QUILLON_CONFIG_VERIFY_PEER = 13,
+        /// 1: hand out the session's secrets as events; 0: do not (the default).
+        QUILLON_CONFIG_KEY_LOG = 14,
+        /// How many unacknowledged and unsent bytes a connection buffers.
+        QUILLON_CONFIG_SEND_BUFFER = 15,
+        /// The length of our connection IDs, in bytes.
+        QUILLON_CONFIG_CONNECTION_ID_LEN = 32,
+        /// The bytes that an endpoint's connections may hold.
+        QUILLON_CONFIG_MEMORY_BUDGET = 33,
+        /// How many connections an endpoint holds.
+        QUILLON_CONFIG_MAX_CONNECTIONS = 34,
+        /// The length of the receive arena, in bytes.
+        QUILLON_CONFIG_RECEIVE_ARENA_LEN = 35,
+        /// The length of the transmit arena, in bytes.
+        QUILLON_CONFIG_TRANSMIT_ARENA_LEN = 36,
+    }
+
+    /// Keys of `quillon_config_set_bytes`.
+    BYTES_KEYS: u32 {
+        /// An application protocol's name; appended to the list.
+        QUILLON_CONFIG_ALPN = 64,
+        /// A trusted certificate, DER; appended to the list.
+        QUILLON_CONFIG_ROOT_CERTIFICATE = 65,
+        /// A certificate of our chain, DER, the leaf first; appended to the list.
+        QUILLON_CONFIG_CERTIFICATE = 66,
+        /// The private key, DER (PKCS #8, SEC 1 or PKCS #1).
+        QUILLON_CONFIG_PRIVATE_KEY = 67,
+        /// Cipher suites in order of preference, each its two-byte number.
+        QUILLON_CONFIG_CIPHER_SUITES = 68,
+    }
+
+    /// Directions of `quillon_stream_open`, and the detail of `QUILLON_EVENT_STREAMS_AVAILABLE`.
+    DIRECTIONS: u32 {
+        /// Both ends send.
+        QUILLON_DIR_BIDI = 0,
+        /// Only the opener sends.
+        QUILLON_DIR_UNI = 1,
+    }
+
+    /// Why `quillon_endpoint_transmit` stopped.
+    IDLE: u32 {
+        /// There is nothing to send.
+        QUILLON_IDLE_NOTHING = 0,
+        /// The congestion window is full.
+        QUILLON_IDLE_CONGESTION_WINDOW = 1,
+        /// A server may not send more before it hears from the client again.
+        QUILLON_IDLE_AMPLIFICATION = 2,
+        /// The peer's flow control limits are reached.
+        QUILLON_IDLE_FLOW_CONTROL = 3,
+        /// Sending is spread over time: go on at the deadline.
+        QUILLON_IDLE_PACING = 4,
+        /// The arena is full: send what it holds and call again.
+        QUILLON_IDLE_ARENA_FULL = 5,
+    }
+
+    /// Bits of the status block's flags.
+    FLAGS: u32 {
+        /// The stream's data has all been read.
+        QUILLON_FLAG_FINISHED = 1,
+    }
+
+    /// Event kinds.
+    EVENTS: u32 {
+        /// There is no event.
+        QUILLON_EVENT_NONE = 0,
+        /// A client has opened this connection.
+        QUILLON_EVENT_ACCEPTED = 1,
+        /// The handshake is complete: data flows both ways.
+        QUILLON_EVENT_HANDSHAKE_COMPLETE = 2,
+        /// The handshake is confirmed: the peer completed it too.
+        QUILLON_EVENT_HANDSHAKE_CONFIRMED = 3,
+        /// The peer has opened a stream.
+        QUILLON_EVENT_STREAM_OPENED = 4,
+        /// A stream has data, or its end, to read.
+        QUILLON_EVENT_STREAM_READABLE = 5,
+        /// A stream that was blocked has room.
+        QUILLON_EVENT_STREAM_WRITABLE = 6,
+        /// The peer has acknowledged all of a stream's data, its end included.
+        QUILLON_EVENT_STREAM_FINISHED = 7,
+        /// The peer has reset its part of a stream.
+        QUILLON_EVENT_STREAM_RESET = 8,
+        /// The peer asks to stop sending on a stream.
+        QUILLON_EVENT_STREAM_STOPPED = 9,
+        /// The peer allows more streams; the detail is their direction.
+        QUILLON_EVENT_STREAMS_AVAILABLE = 10,
+        /// A line of the key log, without its end.
+        QUILLON_EVENT_KEY_LOG = 11,
+        /// The connection is over; detail, code and data say how.
+        QUILLON_EVENT_CLOSED = 12,
+        /// The handle is gone: the connection's last event.
+        QUILLON_EVENT_DRAINED = 13,
+    }
+
+    /// Details of `QUILLON_EVENT_CLOSED`.
+    CLOSED: u32 {
+        /// Our transport found an error.
+        QUILLON_CLOSED_TRANSPORT_LOCAL = 1,
+        /// The peer's transport found an error.
+        QUILLON_CLOSED_TRANSPORT_PEER = 2,
+        /// Our application closed.
+        QUILLON_CLOSED_APPLICATION_LOCAL = 3,
+        /// The peer's application closed.
+        QUILLON_CLOSED_APPLICATION_PEER = 4,
+        /// Nothing came for as long as the idle timeout.
+        QUILLON_CLOSED_IDLE_TIMEOUT = 5,
+        /// The handshake took too long.
+        QUILLON_CLOSED_HANDSHAKE_TIMEOUT = 6,
+        /// The server speaks no version of ours.
+        QUILLON_CLOSED_VERSION_NEGOTIATION = 7,
+        /// The peer has lost the connection's state.
+        QUILLON_CLOSED_STATELESS_RESET = 8,
+    }
+
+    /// Keys of `quillon_connection_info`.
+    INFO_KEYS: u32 {
+        /// The application protocol in use.
+        QUILLON_INFO_ALPN = 1,
+        /// The server's name, as the client asked for it.
+        QUILLON_INFO_SERVER_NAME = 2,
+        /// The peer's own certificate, DER.
+        QUILLON_INFO_PEER_CERTIFICATE = 3,
+        /// The path in use: two addresses of 20 bytes, ours first.
+        QUILLON_INFO_PATH = 4,
+        /// Flags, 4 bytes: `QUILLON_STATE_*`.
+        QUILLON_INFO_STATE = 5,
+        /// Our side, 4 bytes: `QUILLON_ROLE_*`.
+        QUILLON_INFO_SIDE = 6,
+    }
+
+    /// Bits of `QUILLON_INFO_STATE`.
+    STATES: u32 {
+        /// The handshake is complete.
+        QUILLON_STATE_HANDSHAKE_COMPLETE = 1,
+        /// The handshake is confirmed.
+        QUILLON_STATE_HANDSHAKE_CONFIRMED = 2,
+        /// The connection is closed.
+        QUILLON_STATE_CLOSED = 4,
+    }
+
+    /// Fields of `quillon_connection_stats`: the index of each 8-byte number. Times are nanoseconds; a field that
+    /// has no value yet is all ones.
+    STATS: u32 {
+        /// UDP datagrams sent.
+        QUILLON_STATS_DATAGRAMS_SENT = 0,
+        /// UDP datagrams received.
+        QUILLON_STATS_DATAGRAMS_RECEIVED = 1,
+        /// Bytes of UDP payload sent.
+        QUILLON_STATS_BYTES_SENT = 2,
+        /// Bytes of UDP payload received.
+        QUILLON_STATS_BYTES_RECEIVED = 3,
+        /// Packets sent.
+        QUILLON_STATS_PACKETS_SENT = 4,
+        /// Packets received and decrypted.
+        QUILLON_STATS_PACKETS_RECEIVED = 5,
+        /// Packets declared lost.
+        QUILLON_STATS_PACKETS_LOST = 6,
+        /// Bytes in packets declared lost.
+        QUILLON_STATS_BYTES_LOST = 7,
+        /// Packets dropped: undecryptable, duplicate, malformed.
+        QUILLON_STATS_PACKETS_DROPPED = 8,
+        /// The smoothed round-trip time.
+        QUILLON_STATS_SMOOTHED_RTT = 9,
+        /// The latest round-trip time.
+        QUILLON_STATS_LATEST_RTT = 10,
+        /// The least round-trip time.
+        QUILLON_STATS_MIN_RTT = 11,
+        /// The round-trip time's variation.
+        QUILLON_STATS_RTT_VARIANCE = 12,
+        /// The congestion window, in bytes.
+        QUILLON_STATS_CONGESTION_WINDOW = 13,
+        /// Bytes sent that are neither acknowledged nor lost.
+        QUILLON_STATS_BYTES_IN_FLIGHT = 14,
+        /// The slow start threshold, in bytes.
+        QUILLON_STATS_SSTHRESH = 15,
+        /// How long the handshake took.
+        QUILLON_STATS_HANDSHAKE_DURATION = 16,
+        /// The largest UDP payload that is sent, in bytes.
+        QUILLON_STATS_MAX_UDP_PAYLOAD_SIZE = 17,
+    }
+
+    /// Layout of the arenas and of the status block.
+    LAYOUT: u32 {
+        /// Descriptors at the start of each arena.
+        QUILLON_ARENA_DESCRIPTORS = 64,
+        /// The length of a descriptor, in bytes.
+        QUILLON_DESCRIPTOR_LEN = 64,
+        /// Where an arena's data starts.
+        QUILLON_ARENA_DATA = 4096,
+        /// The length of a path, in bytes.
+        QUILLON_PATH_LEN = 40,
+        /// The length of the status block, in bytes.
+        QUILLON_STATUS_LEN = 128,
+    }
+}

@@ -1,0 +1,76 @@
+//! Events, written into the status block.
+
+use std::borrow::Cow;
+
+use quillon::{ConnectionError, ConnectionHandle, Event};
+
+use crate::constants::*;
+use crate::instance::Instance;
+use crate::layout::status;
+
+/// What the status block says of an event.
+#[derive(Debug, Default)]
+struct Report {
+    kind: u32,
+    stream: u64,
+    code: u64,
+    data: Cow<'static, [u8]>,
+    detail: u32,
+}
+
+/// Writes an event into the status block; returns its kind.
+pub(crate) fn report(instance: &mut Instance, connection: ConnectionHandle, event: Event) -> u32 {
+    let report = Report::from(event);
+    instance.event_data = report.data;
+    let block = &mut instance.status;
+    block.set_u32(status::EVENT_KIND, report.kind);
+    block.set_u32(status::EVENT_CONNECTION, connection.raw());
+    block.set_u64(status::EVENT_STREAM, report.stream);
+    block.set_u64(status::EVENT_CODE, report.code);
+    block.set_data(status::EVENT_DATA, &instance.event_data);
+    block.set_u32(status::EVENT_DETAIL, report.detail);
+    report.kind
+}
+
+impl From<Event> for Report {
+    fn from(event: Event) -> Self {
+        let of = |kind| Self { kind, ..Self::default() };
+        let on = |kind, stream: quillon::StreamId| Self { kind, stream: stream.0, ..Self::default() };
+        match event {
+            Event::Accepted => of(QUILLON_EVENT_ACCEPTED),
+            Event::HandshakeComplete => of(QUILLON_EVENT_HANDSHAKE_COMPLETE),
+            Event::HandshakeConfirmed => of(QUILLON_EVENT_HANDSHAKE_CONFIRMED),
+            Event::StreamOpened { id } => on(QUILLON_EVENT_STREAM_OPENED, id),
+            Event::StreamReadable { id } => on(QUILLON_EVENT_STREAM_READABLE, id),
+            Event::StreamWritable { id } => on(QUILLON_EVENT_STREAM_WRITABLE, id),
+            Event::StreamFinished { id } => on(QUILLON_EVENT_STREAM_FINISHED, id),
+            Event::StreamReset { id, code } => Self { code, ..on(QUILLON_EVENT_STREAM_RESET, id) },
+            Event::StreamStopped { id, code } => Self { code, ..on(QUILLON_EVENT_STREAM_STOPPED, id) },
+            Event::StreamsAvailable { dir } => {
+                Self { detail: crate::stream::direction(dir), ..of(QUILLON_EVENT_STREAMS_AVAILABLE) }
+            }
+            Event::KeyLog(line) => Self { data: line.into_bytes().into(), ..of(QUILLON_EVENT_KEY_LOG) },
+            Event::Closed(error) => closed(error),
+            Event::Drained => of(QUILLON_EVENT_DRAINED),
+        }
+    }
+}
+
+fn closed(error: ConnectionError) -> Report {
+    let plain = |detail, error: &ConnectionError| (detail, 0, error.to_string().into_bytes());
+    let (detail, code, data) = match error {
+        ConnectionError::Transport { code, reason, by_peer } => {
+            let detail = if by_peer { QUILLON_CLOSED_TRANSPORT_PEER } else { QUILLON_CLOSED_TRANSPORT_LOCAL };
+            (detail, code.0, reason.into_bytes())
+        }
+        ConnectionError::Application { code, reason, by_peer } => {
+            let detail = if by_peer { QUILLON_CLOSED_APPLICATION_PEER } else { QUILLON_CLOSED_APPLICATION_LOCAL };
+            (detail, code, reason)
+        }
+        ConnectionError::IdleTimeout => plain(QUILLON_CLOSED_IDLE_TIMEOUT, &error),
+        ConnectionError::HandshakeTimeout => plain(QUILLON_CLOSED_HANDSHAKE_TIMEOUT, &error),
+        ConnectionError::VersionNegotiation { .. } => plain(QUILLON_CLOSED_VERSION_NEGOTIATION, &error),
+        ConnectionError::StatelessReset => plain(QUILLON_CLOSED_STATELESS_RESET, &error),
+    };
+    Report { kind: QUILLON_EVENT_CLOSED, code, data: data.into(), detail, ..Report::default() }
+}

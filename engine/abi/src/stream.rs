@@ -1,0 +1,143 @@
+//! Streams: opening, writing, reading, ending them.
+
+use quillon::stream::{AbortError, OpenError, ReadError, WriteError};
+use quillon::{Dir, StreamId};
+
+use crate::connection::find_open as find;
+use crate::constants::{QUILLON_DIR_BIDI, QUILLON_DIR_UNI, QUILLON_FLAG_FINISHED};
+use crate::failure::Failure;
+use crate::instance::{Instance, call};
+use crate::layout::status::{DATA, FLAGS};
+use crate::memory;
+
+pub(crate) fn direction(dir: Dir) -> u32 {
+    match dir {
+        Dir::Bidi => QUILLON_DIR_BIDI,
+        Dir::Uni => QUILLON_DIR_UNI,
+    }
+}
+
+/// Opens a stream. Returns its id.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_open(endpoint: u32, connection: u32, dir: u32) -> i64 {
+    call(|instance| {
+        let dir = match dir {
+            QUILLON_DIR_BIDI => Dir::Bidi,
+            QUILLON_DIR_UNI => Dir::Uni,
+            _ => return Err(Failure::invalid("a stream is bidirectional or unidirectional")),
+        };
+        let id = find(&mut instance.endpoints, endpoint, connection)?.open(dir)?;
+        // An id has 62 bits.
+        Ok(id.0 as i64)
+    })
+}
+
+/// Copies bytes into the stream's send buffer. Returns how many were taken: at least 1, unless `len` is 0.
+///
+/// # Safety
+///
+/// `data` is valid for reading `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn quillon_stream_write(
+    endpoint: u32,
+    connection: u32,
+    stream: u64,
+    data: *const u8,
+    len: u32,
+) -> i32 {
+    call(|instance| {
+        // SAFETY: by this function's contract.
+        let data = unsafe { memory::input(data, len.min(i32::MAX as u32)) }?;
+        Ok(find(&mut instance.endpoints, endpoint, connection)?.write(StreamId(stream), data)? as i32)
+    })
+}
+
+/// Ends the stream's sending part after what was written.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_finish(endpoint: u32, connection: u32, stream: u64) -> i32 {
+    call(|instance| {
+        find(&mut instance.endpoints, endpoint, connection)?.finish(StreamId(stream))?;
+        Ok(0)
+    })
+}
+
+/// Gives up the stream's sending part with an application code: what is not yet delivered never will be.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_reset(endpoint: u32, connection: u32, stream: u64, code: u64) -> i32 {
+    call(|instance| {
+        find(&mut instance.endpoints, endpoint, connection)?.reset(StreamId(stream), code)?;
+        Ok(0)
+    })
+}
+
+/// Asks the peer to stop sending, with an application code.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_stop_sending(endpoint: u32, connection: u32, stream: u64, code: u64) -> i32 {
+    call(|instance| {
+        find(&mut instance.endpoints, endpoint, connection)?.stop_sending(StreamId(stream), code)?;
+        Ok(0)
+    })
+}
+
+/// Shows the next contiguous bytes of a stream: address and length in the status block, good until the next call on
+/// the endpoint. Returns the length; 0 with the finished flag at the stream's end.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_peek(endpoint: u32, connection: u32, stream: u64) -> i32 {
+    call(|instance| {
+        let Instance { endpoints, status, .. } = instance;
+        let peek = find(endpoints, endpoint, connection)?.peek(StreamId(stream))?;
+        status.set_u32(FLAGS, if peek.finished { QUILLON_FLAG_FINISHED } else { 0 });
+        status.set_data(DATA, peek.data);
+        Ok(peek.data.len() as i32)
+    })
+}
+
+/// Takes `len` bytes off the front of what `quillon_stream_peek` showed: they are read, and flow control moves on.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_consume(endpoint: u32, connection: u32, stream: u64, len: u32) -> i32 {
+    call(|instance| {
+        find(&mut instance.endpoints, endpoint, connection)?.consume(StreamId(stream), len as usize)?;
+        Ok(0)
+    })
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Blocked(_) => Self::blocked(),
+            _ => Self::closed(),
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Blocked => Self::blocked(),
+            WriteError::Finished => Self::finished(),
+            WriteError::Reset => Self::reset(0),
+            WriteError::Stopped(code) => Self::stopped(code),
+            _ => Self::unknown_stream(),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Blocked => Self::blocked(),
+            ReadError::Reset(code) => Self::reset(code),
+            ReadError::Stopped => Self::stopped(0),
+            _ => Self::unknown_stream(),
+        }
+    }
+}
+
+impl From<AbortError> for Failure {
+    fn from(error: AbortError) -> Self {
+        match error {
+            AbortError::InvalidCode => Self::invalid("an error code has at most 62 bits"),
+            _ => Self::unknown_stream(),
+        }
+    }
+}
