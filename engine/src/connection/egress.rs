@@ -175,6 +175,9 @@ impl Connection {
 
     /// Holds back what the congestion window or pacing does not allow now. Probes pass both (RFC 9002 section 7.5).
     fn gate(&mut self, now: Time, wants: [Want; 3]) -> ([Want; 3], Option<Idle>) {
+        if !wants.contains(&Want::Data) {
+            return (wants, None);
+        }
         let size = self.path.max_datagram_size() as u64;
         let in_flight = self.recovery.bytes_in_flight();
         let window = self.congestion.window();

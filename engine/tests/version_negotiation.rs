@@ -1,0 +1,89 @@
+//! Versions that one end does not speak (RFC 9000 section 6, RFC 8999).
+
+mod pair;
+
+use pair::Pair;
+use quillon::wire::Version;
+use quillon::{ConnectionError, Ecn, Transmit, packet};
+
+/// What the server answers to `datagram`.
+fn answer(pair: &mut Pair, mut datagram: Vec<u8>) -> Option<Vec<u8>> {
+    let path = pair.server.path();
+    pair.server.endpoint.receive(pair.now, path, Ecn::NotEct, &mut datagram);
+    let mut buffer = vec![0; 65_535];
+    match pair.server.endpoint.transmit(pair.now, &mut buffer) {
+        Transmit::Send(batch) => Some(buffer[..batch.len].to_vec()),
+        Transmit::Idle(_) => None,
+    }
+}
+
+fn long_header(version: u32, dcid_len: u8, scid_len: u8, len: usize) -> Vec<u8> {
+    let mut datagram = vec![0xc0];
+    datagram.extend(version.to_be_bytes());
+    datagram.push(dcid_len);
+    datagram.extend((0..dcid_len).map(|n| n ^ 0xaa));
+    datagram.push(scid_len);
+    datagram.extend((0..scid_len).map(|n| n ^ 0x55));
+    datagram.resize(len, 0);
+    datagram
+}
+
+#[test]
+fn f1_an_unknown_version_is_answered_with_ours() {
+    let mut pair = Pair::default();
+    for (dcid_len, scid_len) in [(8, 8), (0, 0), (20, 5), (255, 255)] {
+        let sent = long_header(0x1a2a_3a4a, dcid_len, scid_len, 1200);
+        let reply = answer(&mut pair, sent.clone()).expect("an answer");
+        let (sent, reply_look) =
+            (packet::first_look(&sent, 8).unwrap(), packet::first_look(&reply, 8).expect("a long header"));
+        assert_eq!(reply_look.version, Some(Version::NEGOTIATION));
+        assert_eq!((reply_look.dcid, reply_look.scid), (sent.scid, sent.dcid), "exchanged");
+        let versions: Vec<_> = packet::supported_versions(&reply).unwrap().collect();
+        assert_eq!(versions, [Version::V1]);
+    }
+    assert_eq!(pair.server.endpoint.connection_count(), 0);
+}
+
+#[test]
+fn f1_f3_no_answer_to_short_datagrams_and_to_version_negotiation() {
+    let mut pair = Pair::default();
+    assert_eq!(answer(&mut pair, long_header(0x1a2a_3a4a, 8, 8, 1199)), None);
+    assert_eq!(answer(&mut pair, long_header(0, 8, 8, 1200)), None);
+    pair.server.endpoint.set_server(None);
+    assert_eq!(answer(&mut pair, long_header(0x1a2a_3a4a, 8, 8, 1200)), None, "a client is no server");
+}
+
+/// Sends the client a Version Negotiation packet with `versions` in answer to its first datagram.
+fn negotiate(pair: &mut Pair, versions: &[Version]) {
+    let mut buffer = vec![0; 65_535];
+    let Transmit::Send(_) = pair.client.endpoint.transmit(pair.now, &mut buffer) else { panic!() };
+    let look = packet::first_look(&buffer, 8).unwrap();
+    let mut reply = [0; 128];
+    let mut writer = quillon::wire::Writer::new(&mut reply);
+    packet::encode_version_negotiation(&mut writer, look.scid, look.dcid, 0x80, versions);
+    let mut reply = writer.written().to_vec();
+    let path = pair.client.path();
+    pair.client.endpoint.receive(pair.now, path, Ecn::NotEct, &mut reply);
+}
+
+#[test]
+fn a_client_gives_up_where_there_is_no_version_in_common() {
+    let mut pair = Pair::default();
+    pair.connect();
+    let other = Version(0xff00_001d);
+    negotiate(&mut pair, &[other]);
+    while let Some(event) = pair.client.endpoint.poll_event() {
+        pair.client.events.push_back(event);
+    }
+    assert_eq!(pair.client.closed(), Some(ConnectionError::VersionNegotiation { supported: vec![other] }));
+}
+
+#[test]
+fn c3_a_list_with_the_version_in_use_is_ignored() {
+    let mut pair = Pair::default();
+    let client = pair.connect();
+    negotiate(&mut pair, &[Version(0xff00_001d), Version::V1]);
+    assert!(!pair.client.connection(client).is_closed());
+    pair.run_for(5 * pair::SECOND);
+    assert!(pair.client.connection(client).is_handshake_confirmed(), "the handshake goes on");
+}
