@@ -285,6 +285,24 @@ fn writers_are_woken_for_what_there_is_and_all_of_them_when_nothing_is_under_way
 }
 
 #[test]
+fn a_refused_writer_is_told_also_when_it_runs_out_of_other_credit_meanwhile() {
+    let settings = Settings { receive: limits(), send_buffer: WINDOW - 100 };
+    let mut client = Streams::new(Side::Client, &settings);
+    client.set_peer_limits(&limits());
+    let (a, b) = (client.open(Dir::Uni).unwrap(), client.open(Dir::Uni).unwrap());
+    assert_eq!(client.write(a, &[0; WINDOW as usize]), Ok(WINDOW as usize - 100));
+    assert_eq!(client.write(b, b"x"), Err(WriteError::Blocked));
+    let (first, second) = (client.next_data(604).unwrap(), client.next_data(ROOM).unwrap());
+    client.on_data_acked(&first);
+    assert_eq!(events(&mut client), [], "too little room to wake anybody");
+    assert_eq!(client.write(a, &[0; 100]), Ok(100));
+    client.on_data_acked(&second);
+    assert_eq!(events(&mut client), [StreamEvent::Writable { id: b }]);
+    client.on_max_stream_data(a, WINDOW + 1).unwrap();
+    assert_eq!(events(&mut client), [StreamEvent::Writable { id: a }]);
+}
+
+#[test]
 fn a_stream_that_is_not_read_does_not_hold_up_the_others() {
     let (mut client, mut server) = (client(), server());
     let (slow, quick) = (client.open(Dir::Uni).unwrap(), client.open(Dir::Uni).unwrap());

@@ -115,7 +115,7 @@ impl End {
         let (at, _) = self.read[&id];
         let mut data = vec![0; len];
         // Both ways of reading, by turns.
-        let result = if len % 2 == 0 {
+        let result = if len.is_multiple_of(2) {
             self.streams.read(id, &mut data).map(|read| (read.len, read.finished))
         } else {
             let peeked = self.streams.peek(id).map(|peek| {

@@ -151,18 +151,19 @@ impl Handshake {
     /// Our own transport parameters, encoded.
     fn transport_parameters(&self, settings: &crate::TransportSettings, reset_token: Option<[u8; 16]>) -> Vec<u8> {
         let server = !self.side.is_client();
+        let limits = super::streams::receive_limits(settings);
         let parameters = TransportParameters {
             original_destination_connection_id: server.then_some(self.original),
             stateless_reset_token: reset_token.filter(|_| server),
             retry_source_connection_id: self.retry.filter(|_| server),
             initial_source_connection_id: Some(self.local),
             max_idle_timeout: millis(settings.max_idle_timeout),
-            initial_max_data: settings.initial_max_data,
-            initial_max_stream_data_bidi_local: settings.initial_max_stream_data_bidi_local,
-            initial_max_stream_data_bidi_remote: settings.initial_max_stream_data_bidi_remote,
-            initial_max_stream_data_uni: settings.initial_max_stream_data_uni,
-            initial_max_streams_bidi: settings.initial_max_streams_bidi,
-            initial_max_streams_uni: settings.initial_max_streams_uni,
+            initial_max_data: limits.max_data,
+            initial_max_stream_data_bidi_local: limits.max_stream_data_bidi_local,
+            initial_max_stream_data_bidi_remote: limits.max_stream_data_bidi_remote,
+            initial_max_stream_data_uni: limits.max_stream_data_uni,
+            initial_max_streams_bidi: limits.max_streams_bidi,
+            initial_max_streams_uni: limits.max_streams_uni,
             max_ack_delay: millis(settings.max_ack_delay),
             active_connection_id_limit: ACTIVE_CONNECTION_ID_LIMIT,
             // Migration is not supported yet: a client that moves would not be answered.

@@ -9,18 +9,21 @@ use crate::settings::TransportSettings;
 use crate::stream::{self, AbortError, OpenError, Peek, Read, ReadError, StreamEvent, WriteError};
 use crate::wire::{Dir, StreamId};
 
-pub(super) fn stream_settings(settings: &TransportSettings) -> stream::Settings {
-    stream::Settings {
-        receive: stream::Limits {
-            max_data: settings.initial_max_data,
-            max_stream_data_bidi_local: settings.initial_max_stream_data_bidi_local,
-            max_stream_data_bidi_remote: settings.initial_max_stream_data_bidi_remote,
-            max_stream_data_uni: settings.initial_max_stream_data_uni,
-            max_streams_bidi: settings.initial_max_streams_bidi,
-            max_streams_uni: settings.initial_max_streams_uni,
-        },
-        send_buffer: settings.send_buffer,
+/// What we allow the peer: in our transport parameters, and in the stream room that holds it to them.
+pub(super) fn receive_limits(settings: &TransportSettings) -> stream::Limits {
+    stream::Limits {
+        max_data: settings.initial_max_data,
+        max_stream_data_bidi_local: settings.initial_max_stream_data_bidi_local,
+        max_stream_data_bidi_remote: settings.initial_max_stream_data_bidi_remote,
+        max_stream_data_uni: settings.initial_max_stream_data_uni,
+        max_streams_bidi: settings.initial_max_streams_bidi,
+        max_streams_uni: settings.initial_max_streams_uni,
     }
+    .clamped()
+}
+
+pub(super) fn stream_settings(settings: &TransportSettings) -> stream::Settings {
+    stream::Settings { receive: receive_limits(settings), send_buffer: settings.send_buffer }
 }
 
 pub(super) fn recovery_settings(settings: &TransportSettings) -> recovery::Settings {

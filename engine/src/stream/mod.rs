@@ -86,7 +86,8 @@ impl Limits {
 pub struct Settings {
     /// What we allow the peer. The windows stay this wide; see [`Limits::clamped`].
     pub receive: Limits,
-    /// The most bytes buffered on all streams together that are unsent or not acknowledged.
+    /// The most bytes buffered on all streams together that are unsent or not acknowledged; at least 1, or
+    /// nothing can be written.
     pub send_buffer: u64,
 }
 
@@ -212,7 +213,8 @@ pub enum StreamEvent {
         /// The stream.
         id: StreamId,
     },
-    /// The peer reset the stream; what was not read is gone, and reading is over.
+    /// The peer reset the stream; what was not read is gone, and reading is over. A stream that is over on both
+    /// sides is gone with this event.
     Reset {
         /// The stream.
         id: StreamId,
@@ -431,11 +433,12 @@ impl Streams {
             };
             self.queues.waiting.set(id, &mut stream.in_waiting, false);
             if let Some(send) = &mut stream.send {
-                if send.credit.available() == 0 {
-                    send.set_blocked();
-                } else {
+                if send.credit.available() > 0 {
                     room = room.saturating_sub(stream.refused);
                     stream.events.insert(events::EventSet::WRITABLE);
+                } else {
+                    // It used up the stream's own credit meanwhile: now it waits for that.
+                    send.set_blocked();
                 }
             }
             self.settle(id);
