@@ -27,8 +27,8 @@ pub(super) struct BlockPool {
 }
 
 impl BlockPool {
-    /// How many spare blocks of each size are kept.
-    const SPARE: usize = 8;
+    /// How many spare blocks of each size are kept: a megabyte, which a burst fills between two reads.
+    const SPARE: usize = 64;
 
     /// Bytes of memory, in buffers and spare.
     pub(super) fn held(&self) -> usize {
