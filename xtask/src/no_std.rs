@@ -22,9 +22,10 @@ edition = "2024"
 path = "lib.rs"
 
 [features]
-ring = ["quillon/ring", "dep:ring"]
+ring = ["quillon/ring", "dep:ring", "dep:getrandom"]
 
 [dependencies]
+getrandom = { version = "0.2.17", features = ["custom"], optional = true }
 quillon = { path = "../../engine", default-features = false }
 ring = { version = "0.17.14", default-features = false, features = ["less-safe-getrandom-custom-or-rdrand"], optional = true }
 
@@ -48,9 +49,7 @@ pub(crate) fn prove() -> Result<()> {
     let toolchain = Toolchain::choose(NO_STD)?;
     for features in [[].as_slice(), &["--features", "ring"]] {
         let mut cargo = toolchain.cargo("build", "core,alloc")?;
-        start(
-            cargo.arg("--release").args(features).arg("--target-dir").arg(folder.join("build")).current_dir(&folder),
-        )?;
+        start(cargo.args(features).arg("--target-dir").arg(folder.join("build")).current_dir(&folder))?;
     }
     println!("no-std: the engine builds for {NO_STD}, bare and with ring");
     Ok(())
