@@ -1,0 +1,15 @@
+//! What the tests that cross Quillon's components share.
+//!
+//! - [`fixtures`]: certificates, bytes and directories.
+//! - [`pair`]: a client and a server on a simulated path ([`link`]) in virtual time, driven through [`host`].
+//! - [`forge`]: packets of a peer that holds the keys and keeps no rules.
+//! - [`process`]: child processes that end with the test.
+//! - [`command`]: the command `quillon` as such a process.
+
+pub mod command;
+pub mod fixtures;
+pub mod forge;
+pub mod host;
+pub mod link;
+pub mod pair;
+pub mod process;
