@@ -3,6 +3,42 @@
 //! Inputs go in (datagrams, the time, a seed, the caller's commands); outputs come out (datagrams,
 //! events, the next deadline). The same inputs give the same bytes on every target, native or WebAssembly.
 //!
+//! # The loop of a host
+//!
+//! ```
+//! use quillon::{Ecn, Endpoint, Event, FourTuple, Time, Transmit};
+//!
+//! fn turn(
+//!     endpoint: &mut Endpoint,
+//!     now: Time,
+//!     received: &mut [(FourTuple, Vec<u8>)],
+//!     send: &mut impl FnMut(FourTuple, &[u8]),
+//! ) -> Option<Time> {
+//!     for (path, datagram) in received {
+//!         endpoint.receive(now, *path, Ecn::NotEct, datagram);
+//!     }
+//!     endpoint.handle_timeout(now);
+//!     while let Some((connection, event)) = endpoint.poll_event() {
+//!         if let (Event::StreamReadable { id }, Some(connection)) = (event, endpoint.connection_mut(connection)) {
+//!             let mut data = [0; 4096];
+//!             while let Ok(read) = connection.read(id, &mut data) {
+//!                 println!("{} bytes on stream {id}", read.len);
+//!                 if read.finished {
+//!                     break;
+//!                 }
+//!             }
+//!         }
+//!     }
+//!     let mut buffer = [0; 65_507];
+//!     while let Transmit::Send(batch) = endpoint.transmit(now, &mut buffer) {
+//!         for datagram in buffer[..batch.len].chunks(batch.segment_size) {
+//!             send(batch.path, datagram);
+//!         }
+//!     }
+//!     endpoint.timeout()
+//! }
+//! ```
+//!
 //! # Floors
 //!
 //! Imports run downwards. Rooms on one floor do not import each other.

@@ -1,6 +1,5 @@
 //! The end of a connection: closing, draining, gone (RFC 9000 section 10).
 
-use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -197,7 +196,7 @@ impl CloseReason {
     }
 }
 
-fn truncate<'a>(reason: &'a Cow<'static, str>, room: usize) -> &'a [u8] {
+fn truncate(reason: &str, room: usize) -> &[u8] {
     let mut end = room.min(reason.len()).min(MAX_REASON);
     while !reason.is_char_boundary(end) {
         end -= 1;

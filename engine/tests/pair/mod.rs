@@ -1,5 +1,4 @@
 //! Two endpoints joined by a link in virtual time, for feature tests.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 use std::collections::VecDeque;
 use std::net::SocketAddr;
