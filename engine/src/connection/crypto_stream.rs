@@ -107,7 +107,7 @@ impl CryptoStream {
 
     /// Bytes held.
     pub(super) fn memory_used(&self) -> usize {
-        self.outgoing.capacity() + self.incoming.capacity()
+        self.outgoing.len() + self.incoming.len()
     }
 }
 

@@ -142,7 +142,7 @@ impl Handshake {
 
     pub(super) fn memory_used(&self) -> usize {
         let hello = match &self.tls {
-            Tls::ClientHello { bytes, .. } => bytes.capacity(),
+            Tls::ClientHello { bytes, .. } => bytes.len(),
             Tls::None | Tls::Session(_) => 0,
         };
         hello + self.streams.iter().map(CryptoStream::memory_used).sum::<usize>()

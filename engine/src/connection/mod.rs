@@ -192,6 +192,10 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
+    /// What the connection's own state counts for in the memory budget. A constant, and not the type's size: that
+    /// depends on the target, and what is refused at the budget must not.
+    pub(crate) const STATE_SIZE: usize = 8 << 10;
+
     /// Opens a connection to `server_name`, a host name or an IP address: the name that the certificate must carry.
     /// The first datagram comes from [`transmit`](Self::transmit).
     pub fn client(config: &ClientConfig, server_name: &str, mut start: Start) -> Result<Self, ConnectError> {
@@ -362,7 +366,7 @@ impl Connection {
     /// Bytes of memory that the connection holds, buffers and its own state together.
     #[must_use]
     pub fn memory_used(&self) -> usize {
-        size_of::<Self>()
+        Self::STATE_SIZE
             + self.streams.memory_used()
             + self.handshake.memory_used()
             + self.undecryptable.iter().map(|(packet, _)| packet.len()).sum::<usize>()
@@ -400,6 +404,8 @@ impl Connection {
         crate::error::TransportError::new(TransportErrorCode::PROTOCOL_VIOLATION, reason)
     }
 }
+
+const _: () = assert!(size_of::<Connection>() <= Connection::STATE_SIZE);
 
 /// A random connection ID of `len` bytes, 20 at most.
 fn random_id(rng: &mut Rng, len: usize) -> ConnectionId {

@@ -34,8 +34,8 @@ const VERSIONS: [Version; 1] = [Version::V1];
 /// Answers outside connections that wait to be sent; more are dropped.
 const MAX_REPLIES: usize = 16;
 
-/// What a connection is counted for before it tells: its own state, and TLS's.
-const CONNECTION_RESERVE: usize = size_of::<Connection>() + (24 << 10);
+/// What a connection is counted for at least: its own state, and TLS's.
+const CONNECTION_RESERVE: usize = Connection::STATE_SIZE + (24 << 10);
 
 /// What a caller chooses for an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -361,8 +361,7 @@ impl Endpoint {
         if let Some(deadline) = deadline {
             self.deadlines.remove(&(deadline, index));
         }
+        // The queues may still name the slot: a free one is passed over, and asking a later tenant early does no harm.
         self.memory_used = self.memory_used.saturating_sub(memory);
-        self.ready.retain(|ready| *ready != index);
-        self.eventful.retain(|eventful| *eventful != index);
     }
 }
