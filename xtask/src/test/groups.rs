@@ -98,7 +98,7 @@ fn lint(tally: &mut Tally) {
     let deny = ["--all-targets", "--locked", "--", "--deny", "warnings"];
     tally.step("clippy", start(workspace("clippy").args(deny)));
     tally.step("clippy of xtask", start(cargo("clippy").args(["--package", "xtask"]).args(deny)));
-    tally.step("npm run typecheck", start(&mut npm("typecheck")));
+    tally.step("npm run check", start(&mut npm("check")));
     tally.step("npm run lint", start(&mut npm("lint")));
 }
 
