@@ -1,0 +1,159 @@
+// The numbers of the C ABI: what `quillon.h` defines, which a test compares with these.
+
+/** The major version of the ABI that this package speaks. */
+export const ABI_MAJOR = 1;
+
+/** Error codes: `QUILLON_ERR_*`. */
+export const ErrorCode = {
+  UNSEEDED: -1,
+  INVALID_ARGUMENT: -2,
+  INVALID_HANDLE: -3,
+  BLOCKED: -4,
+  UNKNOWN_STREAM: -5,
+  FINISHED: -6,
+  RESET: -7,
+  STOPPED: -8,
+  CLOSED: -9,
+  TLS: -10,
+  MEMORY: -11,
+  TOO_MANY: -12,
+  BUSY: -13,
+} as const;
+
+/** Roles: `QUILLON_ROLE_*`. */
+export const Role = {
+  CLIENT: 0,
+  SERVER: 1,
+} as const;
+
+/** Keys of a configuration's numbers: `QUILLON_CONFIG_*`. */
+export const ConfigKey = {
+  MAX_IDLE_TIMEOUT_MS: 1,
+  INITIAL_MAX_DATA: 2,
+  INITIAL_MAX_STREAM_DATA_BIDI_LOCAL: 3,
+  INITIAL_MAX_STREAM_DATA_BIDI_REMOTE: 4,
+  INITIAL_MAX_STREAM_DATA_UNI: 5,
+  INITIAL_MAX_STREAMS_BIDI: 6,
+  INITIAL_MAX_STREAMS_UNI: 7,
+  MAX_UDP_PAYLOAD_SIZE: 8,
+  INITIAL_RTT_MS: 9,
+  MAX_ACK_DELAY_MS: 10,
+  KEEP_ALIVE_MS: 11,
+  HANDSHAKE_TIMEOUT_MS: 12,
+  VERIFY_PEER: 13,
+  KEY_LOG: 14,
+  SEND_BUFFER: 15,
+  CONNECTION_ID_LEN: 32,
+  MEMORY_BUDGET: 33,
+  MAX_CONNECTIONS: 34,
+  RECEIVE_ARENA_LEN: 35,
+  TRANSMIT_ARENA_LEN: 36,
+} as const;
+
+/** Keys of a configuration's bytes: `QUILLON_CONFIG_*`. */
+export const ConfigBytes = {
+  ALPN: 64,
+  ROOT_CERTIFICATE: 65,
+  CERTIFICATE: 66,
+  PRIVATE_KEY: 67,
+  CIPHER_SUITES: 68,
+} as const;
+
+/** Event kinds: `QUILLON_EVENT_*`. */
+export const EventKind = {
+  NONE: 0,
+  ACCEPTED: 1,
+  HANDSHAKE_COMPLETE: 2,
+  HANDSHAKE_CONFIRMED: 3,
+  STREAM_OPENED: 4,
+  STREAM_READABLE: 5,
+  STREAM_WRITABLE: 6,
+  STREAM_FINISHED: 7,
+  STREAM_RESET: 8,
+  STREAM_STOPPED: 9,
+  STREAMS_AVAILABLE: 10,
+  KEY_LOG: 11,
+  CLOSED: 12,
+  DRAINED: 13,
+} as const;
+
+/** How a connection ended: `QUILLON_CLOSED_*`. */
+export const Closed = {
+  TRANSPORT_LOCAL: 1,
+  TRANSPORT_PEER: 2,
+  APPLICATION_LOCAL: 3,
+  APPLICATION_PEER: 4,
+  IDLE_TIMEOUT: 5,
+  HANDSHAKE_TIMEOUT: 6,
+  VERSION_NEGOTIATION: 7,
+  STATELESS_RESET: 8,
+} as const;
+
+/** What can be asked of a connection: `QUILLON_INFO_*`. */
+export const Info = {
+  ALPN: 1,
+  SERVER_NAME: 2,
+  PEER_CERTIFICATE: 3,
+  PATH: 4,
+  STATE: 5,
+  SIDE: 6,
+} as const;
+
+/** A connection's state: `QUILLON_STATE_*`. */
+export const State = {
+  HANDSHAKE_COMPLETE: 1,
+  HANDSHAKE_CONFIRMED: 2,
+  CLOSED: 4,
+} as const;
+
+/** Fields of the statistics: `QUILLON_STATS_*`. */
+export const StatsField = {
+  DATAGRAMS_SENT: 0,
+  DATAGRAMS_RECEIVED: 1,
+  BYTES_SENT: 2,
+  BYTES_RECEIVED: 3,
+  PACKETS_SENT: 4,
+  PACKETS_RECEIVED: 5,
+  PACKETS_LOST: 6,
+  BYTES_LOST: 7,
+  PACKETS_DROPPED: 8,
+  SMOOTHED_RTT: 9,
+  LATEST_RTT: 10,
+  MIN_RTT: 11,
+  RTT_VARIANCE: 12,
+  CONGESTION_WINDOW: 13,
+  BYTES_IN_FLIGHT: 14,
+  SSTHRESH: 15,
+  HANDSHAKE_DURATION: 16,
+  MAX_UDP_PAYLOAD_SIZE: 17,
+} as const;
+
+/** Why nothing more is sent: `QUILLON_IDLE_*`, by number. */
+export const IDLE = ["nothing", "congestion-window", "amplification", "flow-control", "pacing", "arena-full"] as const;
+
+/** Layout of arenas and paths. */
+export const Layout = {
+  ARENA_DESCRIPTORS: 64,
+  DESCRIPTOR_LEN: 64,
+  ARENA_DATA: 4096,
+  PATH_LEN: 40,
+} as const;
+
+/** Offsets in the status block. */
+export const Status = {
+  DEADLINE: 0,
+  IDLE: 8,
+  FLAGS: 12,
+  DATA: 16,
+  DATA_LEN: 24,
+  CODE: 32,
+  EVENT_CONNECTION: 68,
+  EVENT_STREAM: 72,
+  EVENT_CODE: 80,
+  EVENT_DATA: 88,
+  EVENT_DATA_LEN: 96,
+  EVENT_DETAIL: 100,
+} as const;
+
+/** The flag of a stream whose data has all been read. */
+export const FLAG_FINISHED = 1;
