@@ -1,0 +1,36 @@
+//! The module's events, in the engine's own type.
+
+use quillon::error::TransportErrorCode;
+use quillon::{ConnectionError, Dir, Event, StreamId};
+
+/// An event of the ABI; `None` for one that is not known.
+pub(super) fn decode(kind: u32, stream: u64, code: u64, detail: u32, data: &[u8]) -> Option<Event> {
+    let id = StreamId(stream);
+    let text = || String::from_utf8_lossy(data).into_owned();
+    Some(match kind {
+        1 => Event::Accepted,
+        2 => Event::HandshakeComplete,
+        3 => Event::HandshakeConfirmed,
+        4 => Event::StreamOpened { id },
+        5 => Event::StreamReadable { id },
+        6 => Event::StreamWritable { id },
+        7 => Event::StreamFinished { id },
+        8 => Event::StreamReset { id, code },
+        9 => Event::StreamStopped { id, code },
+        10 => Event::StreamsAvailable { dir: if detail == 0 { Dir::Bidi } else { Dir::Uni } },
+        11 => Event::KeyLog(text()),
+        12 => Event::Closed(match detail {
+            1 | 2 => {
+                ConnectionError::Transport { code: TransportErrorCode(code), reason: text(), by_peer: detail == 2 }
+            }
+            3 | 4 => ConnectionError::Application { code, reason: data.to_vec(), by_peer: detail == 4 },
+            5 => ConnectionError::IdleTimeout,
+            6 => ConnectionError::HandshakeTimeout,
+            7 => ConnectionError::VersionNegotiation { supported: Vec::new() },
+            8 => ConnectionError::StatelessReset,
+            _ => return None,
+        }),
+        13 => Event::Drained,
+        _ => return None,
+    })
+}

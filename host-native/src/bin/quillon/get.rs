@@ -1,0 +1,230 @@
+//! `quillon get`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use quillon_host::{
+    ClientConfig, ConnectError, Connection, ConnectionError, Endpoint, EndpointConfig, certificates_from_pem, hq,
+};
+use tokio::io::ReadBuf;
+
+use crate::Failure;
+use crate::arguments::Get;
+use crate::download::{Destination, Download};
+use crate::report::{self, FileSummary, Summary};
+use crate::signals::interrupted;
+use crate::url::Url;
+
+/// RFC 9114 section 8.1.
+const H3_NO_ERROR: u64 = 0x100;
+
+/// What is read of a stream at once.
+const READ_LEN: usize = 256 * 1024;
+
+/// Transfers that are over sooner show no progress.
+const PROGRESS_AFTER: Duration = Duration::from_millis(500);
+
+/// How long the close is repeated to a peer that did not hear it.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
+
+pub(crate) async fn run(get: Get) -> Result<(), Failure> {
+    let destinations = destinations(&get)?;
+    let config = config(&get)?;
+    tokio::select! {
+        result = fetch_all(&get, &config, destinations) => result,
+        signal = interrupted() => Err(signal.map_or_else(|error| error.to_string(), |()| "interrupted".to_owned())),
+    }
+}
+
+/// Where each file goes; refuses what cannot work before anything is sent.
+fn destinations(get: &Get) -> Result<Vec<Destination>, Failure> {
+    if let Some(other) = get.urls.iter().find(|url| !url.same_server(&get.urls[0])) {
+        return Err(format!("{other} is of another server than {}: fetch it in a second run", get.urls[0]));
+    }
+    if get.handshake_only {
+        return Ok(Vec::new());
+    }
+    if !get.common.speaks_hq() {
+        return Err(format!("cannot fetch over {}: use --alpn {}, or --handshake-only", get.common.alpn, hq::ALPN));
+    }
+    let output = get.output.as_deref();
+    if get.common.json && output == Some(Path::new("-")) {
+        return Err("standard output cannot take both the file and --json: name a file with --output".to_owned());
+    }
+    if get.urls.len() > 1 && output.is_some_and(|output| output != Path::new("-") && !output.is_dir()) {
+        return Err("several files go into a folder: name one that exists with --output".to_owned());
+    }
+    let destinations: Vec<_> = get.urls.iter().map(|url| Destination::choose(output, url)).collect::<Result<_, _>>()?;
+    for (index, destination) in destinations.iter().enumerate() {
+        if *destination != Destination::Stdout && destinations[..index].contains(destination) {
+            return Err(format!("two URLs would be written to one file: {destination:?}"));
+        }
+    }
+    Ok(destinations)
+}
+
+fn config(get: &Get) -> Result<ClientConfig, Failure> {
+    let mut config = ClientConfig::new([&get.common.alpn]);
+    config.transport = get.common.transport();
+    config = config.handshake_timeout(get.timeout);
+    config.cipher_suites = get.common.cipher_suites();
+    config.verify_peer = !get.insecure;
+    if let Some(ca) = &get.ca {
+        config.roots = certificates_from_pem(ca).map_err(|error| error.to_string())?;
+    } else if !get.insecure {
+        // What cannot be loaded is not trusted; the handshake's error says what to do.
+        let system = rustls_native_certs::load_native_certs();
+        config.roots = system.certs.into_iter().map(|certificate| certificate.to_vec()).collect();
+    }
+    Ok(config)
+}
+
+async fn fetch_all(get: &Get, config: &ClientConfig, destinations: Vec<Destination>) -> Result<(), Failure> {
+    let (endpoint, connection) = connect(get, config).await?;
+    let started = Instant::now();
+    let result = fetch_files(get, &connection, destinations).await;
+    let elapsed = started.elapsed();
+    let stats = connection.stats();
+    let alpn = connection.alpn();
+    let close_code = if get.common.alpn == "h3" { H3_NO_ERROR } else { hq::code::NO_ERROR };
+    connection.close(close_code, b"");
+    // The close is sent at once; its repetition is a courtesy.
+    let _ = tokio::time::timeout(CLOSE_PATIENCE, endpoint.wait_idle()).await;
+
+    let mut summary = Summary::new(get.common.engine(), &stats, result?, elapsed);
+    summary.remote = connection.remote_addr().to_string();
+    summary.alpn = alpn.map(|alpn| String::from_utf8_lossy(&alpn).into_owned());
+    summary.module_datagrams = endpoint.module_datagrams();
+    if get.common.json {
+        report::print_json(&summary);
+    } else if get.output.as_deref() == Some(Path::new("-")) {
+        eprintln!("{}", summary.line());
+    } else {
+        println!("{}", summary.line());
+    }
+    Ok(())
+}
+
+/// Connects to the first address of the host that answers.
+async fn connect(get: &Get, config: &ClientConfig) -> Result<(Endpoint, Connection), Failure> {
+    let url = &get.urls[0];
+    let addresses = match get.connect_to {
+        Some(address) => vec![address],
+        None => resolve(url).await?,
+    };
+    let mut failure = None;
+    for address in addresses {
+        let any = if address.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+        let mut settings = EndpointConfig::new(get.common.engine(), SocketAddr::new(any, 0));
+        settings.key_log = super::serve::key_log()?;
+        let endpoint = Endpoint::new(settings).map_err(|error| error.to_string())?;
+        match endpoint.connect(address, &url.host, config).await {
+            Ok(connection) => return Ok((endpoint, connection)),
+            Err(error) => {
+                let is_last_word = !matches!(
+                    error,
+                    ConnectError::NoRoute(_)
+                        | ConnectError::Connection(
+                            ConnectionError::Unreachable(_)
+                                | ConnectionError::Quic(quillon::ConnectionError::HandshakeTimeout)
+                        )
+                );
+                failure = Some(describe(&error, address, get));
+                if is_last_word {
+                    break;
+                }
+            }
+        }
+    }
+    Err(failure.unwrap_or_else(|| format!("{} has no address", url.host)))
+}
+
+async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, Failure> {
+    let unknown = |reason: &str| format!("cannot find the host {}: {reason}; check its name", url.host);
+    let found = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
+    let addresses: Vec<_> = found.map_err(|error| unknown(&error.to_string()))?.collect();
+    if addresses.is_empty() { Err(unknown("it has no address")) } else { Ok(addresses) }
+}
+
+/// A failed handshake, with what to do about it.
+fn describe(error: &ConnectError, address: SocketAddr, get: &Get) -> Failure {
+    match error {
+        ConnectError::Connection(ConnectionError::Quic(quillon::ConnectionError::HandshakeTimeout)) => format!(
+            "no answer from {address} within {} s: check the address, the port, and that UDP passes",
+            get.timeout.as_secs_f64()
+        ),
+        ConnectError::Connection(ConnectionError::Quic(quillon::ConnectionError::Transport { code, .. })) => {
+            let advice = match code.alert() {
+                Some(NO_APPLICATION_PROTOCOL) => {
+                    format!("; the server does not speak {}: try another --alpn", get.common.alpn)
+                }
+                Some(UNKNOWN_CA | BAD_CERTIFICATE | CERTIFICATE_UNKNOWN | DECRYPT_ERROR) => {
+                    "; trust it with --ca FILE, or nobody with --insecure".to_owned()
+                }
+                _ => String::new(),
+            };
+            format!("cannot connect to {address}: {error}{advice}")
+        }
+        error => format!("cannot connect to {address}: {error}"),
+    }
+}
+
+/// TLS alerts (RFC 8446 section 6).
+const BAD_CERTIFICATE: u8 = 42;
+const CERTIFICATE_UNKNOWN: u8 = 46;
+const UNKNOWN_CA: u8 = 48;
+const DECRYPT_ERROR: u8 = 51;
+const NO_APPLICATION_PROTOCOL: u8 = 120;
+
+/// Fetches every file, one after the other.
+async fn fetch_files(
+    get: &Get,
+    connection: &Connection,
+    destinations: Vec<Destination>,
+) -> Result<Vec<FileSummary>, Failure> {
+    let mut files = Vec::with_capacity(destinations.len());
+    for (url, destination) in get.urls.iter().zip(destinations) {
+        let output = match &destination {
+            Destination::Stdout => "-".to_owned(),
+            Destination::File(path) => path.display().to_string(),
+        };
+        let bytes = fetch(connection, url, destination).await?;
+        files.push(FileSummary { url: url.to_string(), output, bytes });
+    }
+    Ok(files)
+}
+
+async fn fetch(connection: &Connection, url: &Url, destination: Destination) -> Result<u64, Failure> {
+    let mut download = Download::create(destination).await?;
+    let failed = |reason: &str| format!("cannot fetch {url}: {reason}");
+    let mut stream = hq::get(connection, &url.path).await.map_err(|error| failed(&error.to_string()))?;
+    let progress = progress();
+    let started = Instant::now();
+    let mut buffer = vec![0; READ_LEN];
+    let mut bytes = 0;
+    loop {
+        let mut read = ReadBuf::new(&mut buffer);
+        let len = std::future::poll_fn(|context| stream.poll_read_some(context, &mut read)).await;
+        let len = len.map_err(|error| failed(&hq::explain(&error)))?;
+        if len == 0 {
+            break;
+        }
+        bytes += len as u64;
+        download.write(read.filled()).await?;
+        if started.elapsed() > PROGRESS_AFTER {
+            progress.set_position(bytes);
+        }
+    }
+    progress.finish_and_clear();
+    download.finish().await?;
+    Ok(bytes)
+}
+
+/// A line that moves, on a terminal. The protocol does not tell the file's length.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    let style = ProgressStyle::with_template("{spinner} {bytes} {binary_bytes_per_sec} {elapsed}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
