@@ -83,15 +83,14 @@ impl Driver {
         let mut state = shared.lock();
         match self.step(&mut state) {
             Ok(next) => next,
-            Err(BackendError::Trapped(trap)) => match state.replace_backend(&shared, &trap) {
+            // A backend that refuses the driver's calls is as broken as one that traps.
+            Err(trap) => match state.replace_backend(&shared, &trap.to_string()) {
                 Ok(()) => Next::Again,
                 Err(error) => {
                     state.fail(&shared, &ConnectionError::Trapped(error.to_string()));
                     Next::Stop
                 }
             },
-            // No other refusal concerns the endpoint as a whole.
-            Err(_) => Next::Again,
         }
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use quillon::crypto::CipherSuite;
 
+use crate::backend;
+
 include!(concat!(env!("OUT_DIR"), "/module.rs"));
 
 /// Which build of the engine runs an endpoint. Both are the same source and give the same bytes for the same inputs.
@@ -23,6 +25,19 @@ impl Engine {
         match self {
             Self::Wasm => &[CipherSuite::ChaCha20Poly1305, CipherSuite::Aes128Gcm, CipherSuite::Aes256Gcm],
             Self::Native => &[CipherSuite::Aes128Gcm, CipherSuite::Aes256Gcm, CipherSuite::ChaCha20Poly1305],
+        }
+    }
+
+    /// Compiles the module where that is the engine. The first endpoint does it otherwise, and blocks its thread for a
+    /// second or more unless an earlier process has left the machine code in the user's cache.
+    ///
+    /// # Errors
+    ///
+    /// There is no module to run.
+    pub fn prepare(self) -> Result<(), EngineError> {
+        match self {
+            Self::Wasm => backend::prepare(),
+            Self::Native => Ok(()),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use quillon::{Dir, Event, FourTuple, Stats, StreamId, Time};
 use tokio::sync::Notify;
 
-use crate::backend::{self, Backend, BackendError, Handle};
+use crate::backend::{self, Backend, BackendError, Handle, if_there};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::engine::{Engine, EngineError};
 use crate::error::ConnectionError;
@@ -252,12 +252,9 @@ impl State {
         if key.instance != self.instance || self.closed(key).is_some() {
             return Ok(());
         }
-        let stats = self.backend.stats(key.handle).ok();
+        let stats = if_there(self.backend.stats(key.handle))?;
         let now = self.now();
-        match self.backend.close(now, key.handle, code, reason) {
-            Ok(()) | Err(BackendError::Closed) => {}
-            Err(error) => return Err(error),
-        }
+        if_there(self.backend.close(now, key.handle, code, reason))?;
         if let Some(connection) = self.connections.get_mut(&key) {
             connection.last_stats = stats;
             let reason = reason.to_vec();
@@ -303,17 +300,14 @@ impl State {
         };
         let mut waiting = self.connections.iter().filter(|(_, connection)| is_waiting(connection));
         let (Some((&key, _)), None) = (waiting.next(), waiting.next()) else { return Ok(()) };
-        if self.backend.stats(key.handle)?.packets_received > 0 {
+        if if_there(self.backend.stats(key.handle))?.is_some_and(|stats| stats.packets_received > 0) {
             return Ok(());
         }
         if let Some(connection) = self.connections.get_mut(&key) {
             connection.end(ConnectionError::Unreachable(connection.remote));
         }
         let now = self.now();
-        match self.backend.close(now, key.handle, 0, b"") {
-            Ok(()) | Err(BackendError::Closed) => Ok(()),
-            Err(error) => Err(error),
-        }
+        if_there(self.backend.close(now, key.handle, 0, b"")).map(drop)
     }
 
     /// Whether nobody is left whom the driver could serve.
@@ -349,8 +343,9 @@ impl State {
         let key = ConnectionKey { instance: self.instance, handle };
         match event {
             Event::Accepted => {
-                let remote = self.backend.remote(handle)?;
-                self.connections.insert(key, ConnectionState::new(remote, false));
+                if let Some(remote) = if_there(self.backend.remote(handle))? {
+                    self.connections.insert(key, ConnectionState::new(remote, false));
+                }
                 return Ok(());
             }
             Event::KeyLog(line) => {
@@ -364,7 +359,7 @@ impl State {
         match event {
             Event::HandshakeComplete => {
                 connection.handshake_complete = true;
-                connection.alpn = self.backend.alpn(handle)?;
+                connection.alpn = if_there(self.backend.alpn(handle))?.flatten();
                 connection.changed.notify_waiters();
                 if !connection.is_client {
                     self.receive_connection(shared, key)?;
@@ -377,7 +372,7 @@ impl State {
             }
             Event::StreamsAvailable { .. } => connection.changed.notify_waiters(),
             Event::Closed(error) => {
-                connection.last_stats = self.backend.stats(handle).ok();
+                connection.last_stats = if_there(self.backend.stats(handle))?;
                 connection.end(ConnectionError::Quic(error));
             }
             Event::Drained => {
@@ -501,5 +496,33 @@ pub(crate) const fn direction(dir: Dir) -> usize {
     match dir {
         Dir::Bidi => 0,
         Dir::Uni => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trap_ends_the_connections_and_not_the_endpoint() {
+        let state = State::new(Engine::Wasm, quillon::EndpointConfig::default(), None);
+        let shared = Shared::new(state.expect("run `cargo xtask wasm` and build again"));
+        let mut state = shared.lock();
+        let config = ClientConfig { verify_peer: false, ..ClientConfig::new(["test"]) };
+        let path = FourTuple { local: ([127, 0, 0, 1], 1).into(), remote: ([127, 0, 0, 1], 2).into() };
+        let before = state.connect(&config, "localhost", path).expect("a connection");
+        assert_eq!(state.closed(before), None);
+
+        state.replace_backend(&shared, "out of bounds").expect("a new instance");
+        let trapped = ConnectionError::Trapped("out of bounds".to_owned());
+        assert_eq!(state.closed(before), Some(trapped.clone()));
+        assert_eq!(state.handle(before), Err(trapped));
+        assert!(state.close(before, 0, b"").is_ok() && state.is_idle());
+
+        // The new instance starts its handles again: they are other connections.
+        let after = state.connect(&config, "localhost", path).expect("a connection");
+        assert!(after != before && state.closed(after).is_none());
+        state.release(before);
+        assert!(state.connection(before).is_none() && state.connection(after).is_some());
     }
 }

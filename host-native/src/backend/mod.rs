@@ -84,6 +84,15 @@ pub(crate) enum BackendError {
     Trapped(String),
 }
 
+/// The result of a call on a connection that may be gone by now: then there is nothing. A trap stays an error.
+pub(crate) fn if_there<T>(result: Result<T, BackendError>) -> Result<Option<T>, BackendError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ BackendError::Trapped(_)) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
 impl fmt::Display for BackendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -177,4 +186,9 @@ pub(crate) fn new(engine: Engine, config: &quillon::EndpointConfig) -> Result<Bo
         Engine::Native => Box::new(native::Native::new(config, seed)),
         Engine::Wasm => Box::new(wasm::Wasm::new(config, seed)?),
     })
+}
+
+/// Does what the first wasm endpoint does once for all.
+pub(crate) fn prepare() -> Result<(), EngineError> {
+    wasm::prepare()
 }

@@ -67,6 +67,11 @@ mod key {
     pub(super) const INFO_PATH: u32 = 4;
 }
 
+/// Compiles the module, once per process.
+pub(super) fn prepare() -> Result<(), EngineError> {
+    module::compiled().map(drop)
+}
+
 pub(super) struct Wasm {
     store: Store<StoreLimits>,
     exports: Exports,
@@ -509,4 +514,26 @@ fn refused(reason: String) -> BackendError {
 
 fn broken(reason: &str) -> BackendError {
     BackendError::Trapped(reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trap_is_final() {
+        let wasm = Wasm::new(&EndpointConfig::default(), [7; 32]);
+        let mut wasm = wasm.expect("run `cargo xtask wasm` and build again");
+        assert_eq!(wasm.poll_event(), Ok(None));
+        // Every pointer and length inside of the module is senseless now.
+        wasm.exports.memory.data_mut(&mut wasm.store).fill(0xff);
+        let path = FourTuple { local: ([127, 0, 0, 1], 1).into(), remote: ([127, 0, 0, 1], 2).into() };
+        let config = ClientConfig { verify_peer: false, ..ClientConfig::new(["test"]) };
+        let first = wasm.connect(1, &config, false, "localhost", path);
+        assert!(first.is_err());
+        wasm.trapped = true;
+        let again = BackendError::Trapped("the instance has trapped".to_owned());
+        assert_eq!(wasm.transmit(2, 1), Err(again.clone()));
+        assert_eq!(wasm.poll_event(), Err(again));
+    }
 }

@@ -1,12 +1,14 @@
 //! The command line.
 
+use std::env;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use quillon_host::{CipherSuite, Engine, TransportSettings};
+use quillon_host::{CipherSuite, Engine, KeyLog, TransportSettings};
 
+use crate::Failure;
 use crate::url::Url;
 
 /// QUIC from one engine, as WebAssembly or native.
@@ -134,6 +136,15 @@ impl Common {
 
     pub(crate) fn transport(&self) -> TransportSettings {
         TransportSettings { max_udp_payload_size: self.max_udp_payload, ..TransportSettings::default() }
+    }
+
+    /// The file that `SSLKEYLOGFILE` names.
+    pub(crate) fn key_log() -> Result<Option<KeyLog>, Failure> {
+        let Some(path) = env::var_os("SSLKEYLOGFILE").filter(|path| !path.is_empty()).map(PathBuf::from) else {
+            return Ok(None);
+        };
+        let failed = |error| format!("cannot write {}, which SSLKEYLOGFILE names: {error}", path.display());
+        KeyLog::append(&path).map(Some).map_err(failed)
     }
 
     pub(crate) fn speaks_hq(&self) -> bool {

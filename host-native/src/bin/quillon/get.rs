@@ -11,7 +11,7 @@ use quillon_host::{
 use tokio::io::ReadBuf;
 
 use crate::Failure;
-use crate::arguments::Get;
+use crate::arguments::{Common, Get};
 use crate::download::{Destination, Download};
 use crate::report::{self, FileSummary, Summary};
 use crate::signals::interrupted;
@@ -118,7 +118,7 @@ async fn connect(get: &Get, config: &ClientConfig) -> Result<(Endpoint, Connecti
     for address in addresses {
         let any = if address.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
         let mut settings = EndpointConfig::new(get.common.engine(), SocketAddr::new(any, 0));
-        settings.key_log = super::serve::key_log()?;
+        settings.key_log = Common::key_log()?;
         let endpoint = Endpoint::new(settings).map_err(|error| error.to_string())?;
         match endpoint.connect(address, &url.host, config).await {
             Ok(connection) => return Ok((endpoint, connection)),

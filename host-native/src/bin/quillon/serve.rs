@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quillon_host::{Connection, ConnectionError, Endpoint, EndpointConfig, Engine, Identity, KeyLog, ServerConfig, hq};
+use quillon_host::{Connection, ConnectionError, Endpoint, EndpointConfig, Engine, Identity, ServerConfig, hq};
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 
 use crate::Failure;
-use crate::arguments::Serve;
+use crate::arguments::{Common, Serve};
 use crate::report::{self, Line, millis};
 use crate::signals::interrupted;
 
@@ -29,7 +29,7 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
 
     let mut settings = EndpointConfig::new(serve.common.engine(), serve.listen);
     settings.server = Some(config);
-    settings.key_log = key_log()?;
+    settings.key_log = Common::key_log()?;
     let endpoint = Endpoint::new(settings).map_err(|error| error.to_string())?;
     announce(&serve, &root, endpoint.local_addr());
 
@@ -65,15 +65,6 @@ fn identity(serve: &Serve) -> Result<Identity, Failure> {
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     Ok(identity)
-}
-
-/// The file that `SSLKEYLOGFILE` names.
-pub(crate) fn key_log() -> Result<Option<KeyLog>, Failure> {
-    let Some(path) = std::env::var_os("SSLKEYLOGFILE").filter(|path| !path.is_empty()).map(PathBuf::from) else {
-        return Ok(None);
-    };
-    let failed = |error| format!("cannot write {}, which SSLKEYLOGFILE names: {error}", path.display());
-    KeyLog::append(&path).map(Some).map_err(failed)
 }
 
 fn announce(serve: &Serve, root: &Path, address: SocketAddr) {
