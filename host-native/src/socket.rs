@@ -4,7 +4,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use quillon::{Ecn, FourTuple};
-use quinn_udp::{EcnCodepoint, RecvMeta, Transmit, TransportErrorPayload, UdpSockRef, UdpSocketState};
+use quinn_udp::{EcnCodepoint, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -76,14 +76,16 @@ impl Socket {
         self.io.try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.io), &transmit))
     }
 
-    /// Takes a host that has told by ICMP, since the last call, that something on it is unreachable.
+    /// Takes a host that has told by ICMP, since the last call, that nobody listens on one of its ports.
     pub(crate) fn unreachable(&self) -> Option<IpAddr> {
         let next = || match self.state.recv_transport_error(UdpSockRef::from(&self.io))? {
             Some(error) => Ok(error),
             None => Err(io::ErrorKind::WouldBlock.into()),
         };
         while let Ok(error) = self.io.try_io(Interest::ERROR, next) {
-            if matches!(error.payload, TransportErrorPayload::Unreachable)
+            // Other kinds of unreachable, of a network or a host, may pass.
+            let kind = io::Error::from_raw_os_error(error.raw_errno).kind();
+            if kind == io::ErrorKind::ConnectionRefused
                 && let Some(address) = error.addr
             {
                 return Some(address.ip());

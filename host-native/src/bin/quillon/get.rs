@@ -157,13 +157,9 @@ fn describe(error: &ConnectError, address: SocketAddr, get: &Get) -> Failure {
         ),
         ConnectError::Connection(ConnectionError::Quic(quillon::ConnectionError::Transport { code, .. })) => {
             let advice = match code.alert() {
-                Some(NO_APPLICATION_PROTOCOL) => {
-                    format!("; the server does not speak {}: try another --alpn", get.common.alpn)
-                }
-                Some(UNKNOWN_CA | BAD_CERTIFICATE | CERTIFICATE_UNKNOWN | DECRYPT_ERROR) => {
-                    "; trust it with --ca FILE, or nobody with --insecure".to_owned()
-                }
-                _ => String::new(),
+                Some(NO_APPLICATION_PROTOCOL) => " (choose with --alpn)",
+                Some(UNKNOWN_CA | DECRYPT_ERROR) => " (--ca FILE, or --insecure)",
+                _ => "",
             };
             format!("cannot connect to {address}: {error}{advice}")
         }
@@ -172,8 +168,6 @@ fn describe(error: &ConnectError, address: SocketAddr, get: &Get) -> Failure {
 }
 
 /// TLS alerts (RFC 8446 section 6).
-const BAD_CERTIFICATE: u8 = 42;
-const CERTIFICATE_UNKNOWN: u8 = 46;
 const UNKNOWN_CA: u8 = 48;
 const DECRYPT_ERROR: u8 = 51;
 const NO_APPLICATION_PROTOCOL: u8 = 120;
