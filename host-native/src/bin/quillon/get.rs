@@ -14,7 +14,7 @@ use crate::Failure;
 use crate::arguments::{Common, Get};
 use crate::download::{Destination, Download};
 use crate::report::{self, FileSummary, Summary};
-use crate::signals::interrupted;
+use crate::signals::Interruption;
 use crate::url::Url;
 
 /// RFC 9114 section 8.1.
@@ -32,9 +32,10 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) async fn run(get: Get) -> Result<(), Failure> {
     let destinations = destinations(&get)?;
     let config = config(&get)?;
+    let mut interruption = Interruption::catch()?;
     tokio::select! {
         result = fetch_all(&get, &config, destinations) => result,
-        signal = interrupted() => Err(signal.map_or_else(|error| error.to_string(), |()| "interrupted".to_owned())),
+        () = interruption.wait() => Err("interrupted".to_owned()),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::Failure;
 use crate::arguments::{Common, Serve};
 use crate::report::{self, Line, millis};
-use crate::signals::interrupted;
+use crate::signals::Interruption;
 
 /// For whom a self-signed certificate is.
 const SELF_SIGNED_FOR: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -31,12 +31,13 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     settings.server = Some(config);
     settings.key_log = Common::key_log()?;
     let endpoint = Endpoint::new(settings).map_err(|error| error.to_string())?;
+    let mut interruption = Interruption::catch()?;
     announce(&serve, &root, endpoint.local_addr());
 
     let server = Server { root, speaks_hq: serve.common.speaks_hq(), json: serve.common.json };
     tokio::select! {
         () = accept(Arc::new(server), &endpoint, serve.once) => {}
-        signal = interrupted() => signal.map_err(|error| format!("cannot wait for signals: {error}"))?,
+        () = interruption.wait() => {}
     }
     endpoint.close(hq::code::NO_ERROR, b"");
     let _ = tokio::time::timeout(CLOSE_PATIENCE, endpoint.wait_idle()).await;
