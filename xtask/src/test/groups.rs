@@ -67,30 +67,52 @@ impl Group {
     }
 }
 
-/// Runs a group.
+/// Runs a group, and before it what it stands on where that was not built yet.
 pub(super) fn run(group: Group, portable: bool) -> Tally {
     let mut tally = Tally::default();
     match group {
-        Group::Build => build(&mut tally),
+        Group::Build => {
+            tally.step("module", module());
+            tally.step("workspace", all_targets());
+            tally.step("npm run build", package());
+        }
         Group::Lint => lint(&mut tally),
-        Group::Rust => rust(&mut tally),
+        Group::Rust => {
+            if tally.stands_on("module", module()) {
+                rust(&mut tally);
+            }
+        }
         Group::Wasm => {
             tally.step("no-std", no_std::prove());
-            integration(&mut tally, Group::Wasm, portable);
+            if tally.stands_on("module", module()) {
+                integration(&mut tally, Group::Wasm, portable);
+            }
         }
         Group::Node => {
-            tally.step("module", wasm::build(false));
-            tally.tests("npm test", npm("test").arg("--silent"));
+            if tally.stands_on("module", module()) && tally.stands_on("npm run build", package()) {
+                tally.tests("npm test", npm("test").arg("--silent"));
+            }
         }
-        Group::Interop => integration(&mut tally, Group::Interop, portable),
+        Group::Interop => {
+            // The command `quillon` among all targets.
+            if tally.stands_on("module", module()) && tally.stands_on("workspace", all_targets()) {
+                integration(&mut tally, Group::Interop, portable);
+            }
+        }
     }
     tally
 }
 
-fn build(tally: &mut Tally) {
-    tally.step("module", wasm::build(false));
-    tally.step("workspace", start(workspace("build").args(["--all-targets", "--locked"])));
-    tally.step("npm run build", start(&mut npm("build")));
+fn module() -> Result<()> {
+    wasm::build(false)
+}
+
+fn all_targets() -> Result<()> {
+    start(workspace("build").args(["--all-targets", "--locked"]))
+}
+
+fn package() -> Result<()> {
+    start(&mut npm("build"))
 }
 
 fn lint(tally: &mut Tally) {
@@ -98,7 +120,7 @@ fn lint(tally: &mut Tally) {
     let deny = ["--all-targets", "--locked", "--", "--deny", "warnings"];
     tally.step("clippy", start(workspace("clippy").args(deny)));
     tally.step("clippy of xtask", start(cargo("clippy").args(["--package", "xtask"]).args(deny)));
-    tally.step("npm run check", start(&mut npm("check")));
+    tally.step("npm run typecheck", start(&mut npm("typecheck")));
     tally.step("npm run lint", start(&mut npm("lint")));
 }
 

@@ -24,6 +24,17 @@ impl Tally {
         }
     }
 
+    /// Counts what is no test of its own only where it fails; tells whether it did not.
+    pub(super) fn stands_on(&mut self, name: &str, outcome: Result<()>) -> bool {
+        match outcome {
+            Ok(()) => true,
+            Err(error) => {
+                self.fail(format!("{name}: {error:#}"));
+                false
+            }
+        }
+    }
+
     /// Counts one failure.
     pub(super) fn fail(&mut self, failure: String) {
         println!("FAILED {failure}");
