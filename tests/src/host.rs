@@ -56,6 +56,52 @@ pub trait Host {
     fn close(&mut self, now: Time, connection: ConnectionHandle, code: u64, reason: &[u8]);
 }
 
+impl<H: Host + ?Sized> Host for Box<H> {
+    fn connect(&mut self, now: Time, server_name: &str, path: FourTuple) -> ConnectionHandle {
+        (**self).connect(now, server_name, path)
+    }
+
+    fn receive(&mut self, now: Time, batch: Batch<'_>) {
+        (**self).receive(now, batch);
+    }
+
+    fn transmit(&mut self, now: Time, send: &mut dyn FnMut(Batch<'_>)) {
+        (**self).transmit(now, send);
+    }
+
+    fn timeout(&mut self) -> Option<Time> {
+        (**self).timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        (**self).handle_timeout(now);
+    }
+
+    fn poll_event(&mut self) -> Option<(ConnectionHandle, Event)> {
+        (**self).poll_event()
+    }
+
+    fn open(&mut self, connection: ConnectionHandle, dir: Dir) -> Option<StreamId> {
+        (**self).open(connection, dir)
+    }
+
+    fn write(&mut self, connection: ConnectionHandle, id: StreamId, data: &[u8]) -> usize {
+        (**self).write(connection, id, data)
+    }
+
+    fn finish(&mut self, connection: ConnectionHandle, id: StreamId) {
+        (**self).finish(connection, id);
+    }
+
+    fn read(&mut self, connection: ConnectionHandle, id: StreamId, take: &mut dyn FnMut(&[u8])) -> bool {
+        (**self).read(connection, id, take)
+    }
+
+    fn close(&mut self, now: Time, connection: ConnectionHandle, code: u64, reason: &[u8]) {
+        (**self).close(now, connection, code, reason);
+    }
+}
+
 /// A client configuration that trusts the test CA.
 ///
 /// # Panics

@@ -2,14 +2,18 @@
 //!
 //! - [`fixtures`]: certificates, bytes and directories.
 //! - [`pair`]: a client and a server on a simulated path ([`link`]) in virtual time, driven through [`host`].
+//! - [`echo`]: a whole life of a connection between the two, step by step.
 //! - [`forge`]: packets of a peer that holds the keys and keeps no rules.
+//! - [`module`]: the module under wasmtime, as one of the hosts.
 //! - [`process`]: child processes that end with the test.
 //! - [`command`]: the command `quillon` as such a process.
 
 pub mod command;
+pub mod echo;
 pub mod fixtures;
 pub mod forge;
 pub mod host;
 pub mod link;
+pub mod module;
 pub mod pair;
 pub mod process;

@@ -3,7 +3,7 @@
 use quillon::stream::{AbortError, OpenError, ReadError, WriteError};
 use quillon::{Dir, StreamId};
 
-use crate::connection::find_open as find;
+use crate::connection::{find, find_open};
 use crate::constants::{QUILLON_DIR_BIDI, QUILLON_DIR_UNI, QUILLON_FLAG_FINISHED};
 use crate::failure::Failure;
 use crate::instance::{Instance, call};
@@ -26,7 +26,7 @@ pub extern "C" fn quillon_stream_open(endpoint: u32, connection: u32, dir: u32) 
             QUILLON_DIR_UNI => Dir::Uni,
             _ => return Err(Failure::invalid("a stream is bidirectional or unidirectional")),
         };
-        let id = find(&mut instance.endpoints, endpoint, connection)?.open(dir)?;
+        let id = find_open(&mut instance.endpoints, endpoint, connection)?.open(dir)?;
         // An id has 62 bits.
         Ok(id.0 as i64)
     })
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn quillon_stream_write(
     call(|instance| {
         // SAFETY: by this function's contract.
         let data = unsafe { memory::input(data, len.min(i32::MAX as u32)) }?;
-        Ok(find(&mut instance.endpoints, endpoint, connection)?.write(StreamId(stream), data)? as i32)
+        Ok(find_open(&mut instance.endpoints, endpoint, connection)?.write(StreamId(stream), data)? as i32)
     })
 }
 
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn quillon_stream_write(
 #[unsafe(no_mangle)]
 pub extern "C" fn quillon_stream_finish(endpoint: u32, connection: u32, stream: u64) -> i32 {
     call(|instance| {
-        find(&mut instance.endpoints, endpoint, connection)?.finish(StreamId(stream))?;
+        find_open(&mut instance.endpoints, endpoint, connection)?.finish(StreamId(stream))?;
         Ok(0)
     })
 }
@@ -65,7 +65,7 @@ pub extern "C" fn quillon_stream_finish(endpoint: u32, connection: u32, stream: 
 #[unsafe(no_mangle)]
 pub extern "C" fn quillon_stream_reset(endpoint: u32, connection: u32, stream: u64, code: u64) -> i32 {
     call(|instance| {
-        find(&mut instance.endpoints, endpoint, connection)?.reset(StreamId(stream), code)?;
+        find_open(&mut instance.endpoints, endpoint, connection)?.reset(StreamId(stream), code)?;
         Ok(0)
     })
 }
@@ -74,7 +74,7 @@ pub extern "C" fn quillon_stream_reset(endpoint: u32, connection: u32, stream: u
 #[unsafe(no_mangle)]
 pub extern "C" fn quillon_stream_stop_sending(endpoint: u32, connection: u32, stream: u64, code: u64) -> i32 {
     call(|instance| {
-        find(&mut instance.endpoints, endpoint, connection)?.stop_sending(StreamId(stream), code)?;
+        find_open(&mut instance.endpoints, endpoint, connection)?.stop_sending(StreamId(stream), code)?;
         Ok(0)
     })
 }
@@ -85,7 +85,13 @@ pub extern "C" fn quillon_stream_stop_sending(endpoint: u32, connection: u32, st
 pub extern "C" fn quillon_stream_peek(endpoint: u32, connection: u32, stream: u64) -> i32 {
     call(|instance| {
         let Instance { endpoints, status, .. } = instance;
-        let peek = find(endpoints, endpoint, connection)?.peek(StreamId(stream))?;
+        let connection = find(endpoints, endpoint, connection)?;
+        // What was received before the close can still be read; what is missing will not come.
+        let closed = connection.is_closed();
+        let peek = match connection.peek(StreamId(stream)) {
+            Err(ReadError::Blocked | ReadError::UnknownStream) if closed => return Err(Failure::closed()),
+            peek => peek?,
+        };
         status.set_u32(FLAGS, if peek.finished { QUILLON_FLAG_FINISHED } else { 0 });
         status.set_data(DATA, peek.data);
         Ok(peek.data.len() as i32)

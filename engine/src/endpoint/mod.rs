@@ -270,13 +270,17 @@ impl Endpoint {
         }
     }
 
-    /// The next event and its connection; `None` when there is none. After [`Event::Drained`] the handle is void.
+    /// The next event and its connection; `None` when there is none. After [`Event::Drained`] the handle is void. Call
+    /// [`transmit`](Self::transmit) afterwards: what is told may let the peer go on.
     pub fn poll_event(&mut self) -> Option<(ConnectionHandle, Event)> {
         while let Some(index) = self.eventful.front().copied() {
             let handle = self.slots.handle(index);
             if let Some(event) = self.slots.connection_mut(index).and_then(Connection::poll_event) {
                 if event == Event::Drained {
                     self.remove(index);
+                } else if !self.slots.set_ready(index, true) {
+                    // A stream whose last event is told is gone: the peer may have another for it.
+                    self.ready.push_back(index);
                 }
                 return Some((handle, event));
             }

@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use crate::connection::Connection;
 use crate::wire::Time;
 
-/// The low bits of a handle are the slot's index plus one, the rest its generation.
+/// The low bits of a handle are the slot's index plus one, then comes its generation. The top bit stays clear, so that
+/// handles are positive as `i32` too.
 const INDEX_BITS: u32 = 20;
+const GENERATIONS: u32 = 1 << (31 - INDEX_BITS);
 
 /// How many slots handles can tell apart.
 pub(super) const MAX_SLOTS: u32 = (1 << INDEX_BITS) - 1;
@@ -23,7 +25,7 @@ impl ConnectionHandle {
         Self(raw)
     }
 
-    /// The handle's number, never 0.
+    /// The handle's number: above 0, below 2^31.
     #[must_use]
     pub const fn raw(self) -> u32 {
         self.0
@@ -68,7 +70,7 @@ impl Slots {
         if slot.connection.take().is_none() {
             return (None, 0);
         }
-        slot.generation = (slot.generation + 1) & (u32::MAX >> INDEX_BITS);
+        slot.generation = (slot.generation + 1) % GENERATIONS;
         self.free.push(index);
         (slot.deadline.take(), core::mem::take(&mut slot.memory))
     }

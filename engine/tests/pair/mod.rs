@@ -79,19 +79,24 @@ impl End {
     fn transmit(&mut self, now: Time) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
         let mut buffer = vec![0; 65_535];
-        while let Transmit::Send(batch) = self.endpoint.transmit(now, &mut buffer) {
-            for datagram in buffer[..batch.len].chunks(batch.segment_size) {
-                let mut datagram = datagram.to_vec();
-                self.sent.push(datagram.clone());
-                if self.outbound_filter.as_mut().is_none_or(|filter| filter(now, &mut datagram)) {
-                    out.push(datagram);
+        loop {
+            while let Transmit::Send(batch) = self.endpoint.transmit(now, &mut buffer) {
+                for datagram in buffer[..batch.len].chunks(batch.segment_size) {
+                    let mut datagram = datagram.to_vec();
+                    self.sent.push(datagram.clone());
+                    if self.outbound_filter.as_mut().is_none_or(|filter| filter(now, &mut datagram)) {
+                        out.push(datagram);
+                    }
                 }
             }
+            let told = self.events.len();
+            while let Some(event) = self.endpoint.poll_event() {
+                self.events.push_back(event);
+            }
+            if self.events.len() == told {
+                return out;
+            }
         }
-        while let Some(event) = self.endpoint.poll_event() {
-            self.events.push_back(event);
-        }
-        out
     }
 
     fn receive(&mut self, now: Time) {

@@ -5,6 +5,7 @@
 //! one report only.
 
 mod bulk;
+mod module;
 mod native;
 mod quinn;
 mod report;
@@ -22,8 +23,8 @@ const DATAGRAM_LEN: usize = quillon_aead_bound::PACKET_LEN;
 const WINDOW: u64 = 16 << 20;
 /// What the application writes at once.
 const CHUNK: usize = 64 << 10;
-/// Datagrams that one call may fill.
-const SEGMENTS: usize = 32;
+/// Datagrams that one call may fill: as many as 64 KiB take.
+const SEGMENTS: usize = 65_536 / DATAGRAM_LEN;
 /// Bytes of a transfer.
 const BYTES: usize = 128 << 20;
 /// Runs of each row.
@@ -45,6 +46,10 @@ fn main() {
         ("quillon", "native", Box::new(native::transfer)),
         ("quinn-proto", "native", Box::new(quinn::transfer)),
         (AEAD_ONLY, "native", Box::new(aead_only)),
+        ("quillon", "wasmtime", Box::new(module::transfer)),
+        (AEAD_ONLY, "wasmtime", Box::new(module::aead_only)),
+        ("quillon", "node", Box::new(module::transfer_in_node)),
+        (AEAD_ONLY, "node", Box::new(module::aead_only_in_node)),
     ];
     let mut rows: Vec<Row> = Vec::new();
     for &(name, runtime, _) in &subjects {

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use self::recipe::{CDYLIB, FLAVOURS, Flavour, PACKAGE};
+use self::recipe::{FLAVOURS, Flavour, PACKAGE};
 use crate::process::{find, run as start};
 use crate::toolchain::{self, Toolchain};
 use crate::{root, source_hash};
@@ -46,7 +46,7 @@ pub(crate) fn build(force: bool) -> Result<()> {
     let toolchain = Toolchain::choose(toolchain::MODULE)?;
     for flavour in FLAVOURS {
         let began = Instant::now();
-        let linked = compile(&toolchain, flavour, &folder)?;
+        let linked = compile(&toolchain, flavour, &folder, PACKAGE)?;
         let module = finish(linked, flavour, &folder, &wasm_opt, &hash)?;
         let checked =
             module::check(&module, flavour).with_context(|| format!("{} is not fit to ship", flavour.file))?;
@@ -72,20 +72,32 @@ fn wasm_opt() -> Result<PathBuf> {
     Ok(script)
 }
 
-/// Compiles and links, and hands back the linked module.
-fn compile(toolchain: &Toolchain, flavour: Flavour, folder: &Path) -> Result<Vec<u8>> {
+/// Builds packet protection alone, as the module is built: the benchmark measures the module against it.
+pub(crate) fn build_aead_bound() -> Result<()> {
+    const PACKAGE: &str = "quillon-aead-bound";
+    let [flavour, _] = FLAVOURS;
+    let folder = root().join("target/wasm");
+    let linked = compile(&Toolchain::choose(toolchain::MODULE)?, flavour, &folder, PACKAGE)?;
+    let before = folder.join("build").join(flavour.folder).join("aead_bound.wasm");
+    fs::write(&before, module::without_custom_section(linked, "target_features")?)?;
+    replace(&folder.join("aead_bound.wasm"), &optimise(&wasm_opt()?, flavour, &before)?)
+}
+
+/// Compiles and links the package, and hands back the linked module.
+fn compile(toolchain: &Toolchain, flavour: Flavour, folder: &Path, package: &str) -> Result<Vec<u8>> {
     let target = folder.join("build").join(flavour.folder);
     let remapped = remapped()?;
 
     let mut cargo = toolchain.cargo("rustc", "std,panic_abort")?;
     // Alone: beside an rlib cargo would link without link-time optimisation.
-    cargo.args(["--package", PACKAGE, "--lib", "--crate-type", "cdylib", "--release", "--locked"]);
+    cargo.args(["--package", package, "--lib", "--crate-type", "cdylib", "--release", "--locked"]);
     cargo.arg("--target-dir").arg(&target).current_dir(root());
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flavour.rust_flags(&remapped));
     cargo.env("CFLAGS_wasm32_unknown_unknown", flavour.c_flags());
     start(&mut cargo)?;
 
-    let file = target.join(toolchain::MODULE).join("release").join(CDYLIB);
+    let cdylib = package.replace('-', "_") + ".wasm";
+    let file = target.join(toolchain::MODULE).join("release").join(cdylib);
     fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
@@ -118,13 +130,18 @@ fn finish(linked: Vec<u8>, flavour: Flavour, folder: &Path, wasm_opt: &Path, has
     replace(&folder.join(GLUE[0]), glue::javascript(&generated("quillon_bg.js")?)?.as_bytes())?;
     replace(&folder.join(GLUE[1]), glue::typescript(&generated("quillon.d.ts")?)?.as_bytes())?;
 
-    let (before, after) = (bound.join("quillon_bg.wasm"), bound.join("optimised.wasm"));
-    let mut optimise = Command::new("node");
-    optimise.arg(wasm_opt).args(flavour.wasm_opt_flags()).arg(&before).arg("-o").arg(&after);
-    start(&mut optimise)?;
-    let mut module = fs::read(&after)?;
+    let mut module = optimise(wasm_opt, flavour, &bound.join("quillon_bg.wasm"))?;
     module::append_custom_section(&mut module, source_hash::SECTION, hash.as_bytes());
     Ok(module)
+}
+
+/// Hands back the module in the file `before`, optimised.
+fn optimise(wasm_opt: &Path, flavour: Flavour, before: &Path) -> Result<Vec<u8>> {
+    let after = before.with_extension("optimised.wasm");
+    let mut optimise = Command::new("node");
+    optimise.arg(wasm_opt).args(flavour.wasm_opt_flags()).arg(before).arg("-o").arg(&after);
+    start(&mut optimise)?;
+    fs::read(&after).with_context(|| format!("cannot read {}", after.display()))
 }
 
 /// Writes a file so that nobody ever sees half of it.

@@ -21,9 +21,8 @@ pub(crate) const FLAVOURS: [Flavour; 2] = [
     Flavour { file: "quillon.baseline.wasm", folder: "baseline", simd: false },
 ];
 
-/// The package whose cdylib is the module, and the file that cargo makes of it.
+/// The package whose cdylib is the module.
 pub(crate) const PACKAGE: &str = "quillon-js";
-pub(crate) const CDYLIB: &str = "quillon_js.wasm";
 
 impl Flavour {
     /// Flags for rustc. `remapped` are folders and what stands for them in the module, so that its bytes do not
