@@ -38,6 +38,12 @@ pub fn target_dir() -> PathBuf {
     }
 }
 
+/// Where `cargo xtask wasm` puts the modules, wherever cargo's target directory is.
+#[must_use]
+pub fn module_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm")
+}
+
 /// The Python of a virtual environment that holds `tests/interop/requirements.txt`, made where it is missing.
 ///
 /// # Panics

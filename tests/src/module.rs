@@ -13,7 +13,7 @@ use quillon::error::TransportErrorCode;
 use quillon::{ConnectionError, ConnectionHandle, Dir, Ecn, Event, FourTuple, Side, StreamId, Time};
 use wasmtime::{Engine, Instance, Memory, Store, TypedFunc, WasmParams, WasmResults};
 
-use crate::fixtures::{CA, CERTIFICATE, PRIVATE_KEY, target_dir};
+use crate::fixtures::{CA, CERTIFICATE, PRIVATE_KEY, module_dir};
 use crate::host::{ALPN, Batch, Host, UNIX_TIME};
 
 /// The numbers of `quillon.h` that hosts here use.
@@ -49,7 +49,7 @@ const STAGING: u32 = 64 << 10;
 /// The file that `cargo xtask wasm` writes.
 #[must_use]
 pub fn path() -> PathBuf {
-    target_dir().join("wasm/quillon.wasm")
+    module_dir().join("quillon.wasm")
 }
 
 /// The module's bytes.
