@@ -35,7 +35,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     wasm::build(false)?;
     println!("building the command `quillon` and the JavaScript package");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    start(cargo.args(["build", "--package", "quillon-host", "--bin", "quillon"]).current_dir(root()))?;
+    // Over the workspace, as the tests build it: with other features of its dependencies wasmtime would be built again.
+    let workspace = ["build", "--workspace", "--exclude", "xtask", "--bin", "quillon", "--locked"];
+    start(cargo.args(workspace).current_dir(root()))?;
     start(
         Command::new(crate::process::NPM)
             .args(["run", "build", "--silent", "--prefix"])
