@@ -170,14 +170,15 @@ pub extern "C" fn quillon_endpoint_handle_timeout(endpoint: u32, now_lo: u32, no
 #[unsafe(no_mangle)]
 pub extern "C" fn quillon_endpoint_poll_event(endpoint: u32) -> i32 {
     call(|instance: &mut Instance| {
-        let endpoint = &mut instance.endpoints.find(endpoint)?.endpoint;
-        let next = endpoint.poll_event();
-        if let Some((handle, _)) = next {
+        loop {
+            let endpoint = &mut instance.endpoints.find(endpoint)?.endpoint;
+            let Some((handle, event)) = endpoint.poll_event() else { return Ok(QUILLON_EVENT_NONE as i32) };
             // The last event of a stream frees it, and so its place for another: the peer is to be told.
             let _ = endpoint.connection_mut(handle);
+            if let Some(kind) = crate::event::report(instance, handle, event) {
+                return Ok(kind as i32);
+            }
         }
-        let kind = next.map_or(QUILLON_EVENT_NONE, |(handle, event)| crate::event::report(instance, handle, event));
-        Ok(kind as i32)
     })
 }
 

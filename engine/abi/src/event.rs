@@ -18,9 +18,10 @@ struct Report {
     detail: u32,
 }
 
-/// Writes an event into the status block; returns its kind.
-pub(crate) fn report(instance: &mut Instance, connection: ConnectionHandle, event: Event) -> u32 {
-    let report = Report::from(event);
+/// Writes an event into the status block; returns its kind. `None`, and nothing written, for an event that the ABI
+/// does not tell.
+pub(crate) fn report(instance: &mut Instance, connection: ConnectionHandle, event: Event) -> Option<u32> {
+    let report = Report::of(event)?;
     instance.event_data = report.data;
     let block = &mut instance.status;
     block.set_u32(status::EVENT_KIND, report.kind);
@@ -29,14 +30,14 @@ pub(crate) fn report(instance: &mut Instance, connection: ConnectionHandle, even
     block.set_u64(status::EVENT_CODE, report.code);
     block.set_data(status::EVENT_DATA, &instance.event_data);
     block.set_u32(status::EVENT_DETAIL, report.detail);
-    report.kind
+    Some(report.kind)
 }
 
-impl From<Event> for Report {
-    fn from(event: Event) -> Self {
+impl Report {
+    fn of(event: Event) -> Option<Self> {
         let of = |kind| Self { kind, ..Self::default() };
         let on = |kind, stream: quillon::StreamId| Self { kind, stream: stream.0, ..Self::default() };
-        match event {
+        Some(match event {
             Event::Accepted => of(QUILLON_EVENT_ACCEPTED),
             Event::HandshakeComplete => of(QUILLON_EVENT_HANDSHAKE_COMPLETE),
             Event::HandshakeConfirmed => of(QUILLON_EVENT_HANDSHAKE_CONFIRMED),
@@ -52,7 +53,8 @@ impl From<Event> for Report {
             Event::KeyLog(line) => Self { data: line.into_bytes().into(), ..of(QUILLON_EVENT_KEY_LOG) },
             Event::Closed(error) => closed(error),
             Event::Drained => of(QUILLON_EVENT_DRAINED),
-        }
+            _ => return None,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::wire::{Dir, StreamId, Version};
 
 /// What happened on a connection. Polled, never called back.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A server accepted this connection: the first event of it. The handshake goes on.
     Accepted,
