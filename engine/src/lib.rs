@@ -76,5 +76,5 @@ pub mod wire;
 pub use connection::{ConnectError, Connection, ConnectionError, Event, Idle, Outgoing, Transmit};
 pub use diagnostics::Stats;
 pub use endpoint::{ConnectionHandle, Endpoint, EndpointConfig};
-pub use settings::{ClientConfig, ServerConfig, TransportSettings};
+pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
 pub use wire::{Dir, Ecn, FourTuple, Side, StreamId, Time};

@@ -77,7 +77,7 @@ fn a_full_endpoint_refuses() {
 #[test]
 fn without_a_server_configuration_nothing_is_answered() {
     let mut pair = Pair::default();
-    pair.server.endpoint.set_server(None);
+    pair.server.endpoint.set_server(None).unwrap();
     pair.connect();
     pair.settle();
     assert!(pair.server.sent.is_empty());

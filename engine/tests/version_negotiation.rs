@@ -49,7 +49,7 @@ fn f1_f3_no_answer_to_short_datagrams_and_to_version_negotiation() {
     let mut pair = Pair::default();
     assert_eq!(answer(&mut pair, long_header(0x1a2a_3a4a, 8, 8, 1199)), None);
     assert_eq!(answer(&mut pair, long_header(0, 8, 8, 1200)), None);
-    pair.server.endpoint.set_server(None);
+    pair.server.endpoint.set_server(None).unwrap();
     assert_eq!(answer(&mut pair, long_header(0x1a2a_3a4a, 8, 8, 1200)), None, "a client is no server");
 }
 

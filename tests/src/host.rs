@@ -138,7 +138,7 @@ impl Native {
     pub fn new(config: EndpointConfig, client: ClientConfig, server: Option<ServerConfig>, seed: [u8; 32]) -> Self {
         let mut endpoint = Endpoint::new(config, seed);
         endpoint.set_unix_time(UNIX_TIME);
-        endpoint.set_server(server.map(Arc::new));
+        endpoint.set_server(server.map(Arc::new)).expect("the settings are within their ranges");
         Self { endpoint, client: Arc::new(client), buffer: vec![0; 65_507] }
     }
 

@@ -59,7 +59,7 @@ pub extern "C" fn quillon_endpoint_listen(endpoint: u32, config: u32) -> i32 {
     call(|instance| {
         let hosted = instance.endpoints.find(endpoint)?;
         let server = if config == 0 { None } else { Some(instance.configs.find(config)?.server()?) };
-        hosted.endpoint.set_server(server);
+        hosted.endpoint.set_server(server)?;
         Ok(0)
     })
 }

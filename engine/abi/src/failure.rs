@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use quillon::ConnectError;
 use quillon::tls::rustls::ConfigError;
+use quillon::{ConnectError, SettingsError};
 
 use crate::constants::{
     QUILLON_ERR_BLOCKED, QUILLON_ERR_CLOSED, QUILLON_ERR_FINISHED, QUILLON_ERR_INVALID_ARGUMENT,
@@ -75,11 +75,18 @@ impl Failure {
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         let code = match error {
+            ConnectError::Settings(_) => QUILLON_ERR_INVALID_ARGUMENT,
             ConnectError::Tls(_) => QUILLON_ERR_TLS,
             ConnectError::TooManyConnections => QUILLON_ERR_TOO_MANY,
             ConnectError::MemoryBudget => QUILLON_ERR_MEMORY,
         };
         Self { code, text: Cow::Owned(error.to_string()), peer_code: None }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Self { code: QUILLON_ERR_INVALID_ARGUMENT, text: Cow::Owned(error.to_string()), peer_code: None }
     }
 }
 

@@ -281,8 +281,7 @@ impl Connection {
     ) {
         let received = self.recovery.received(space);
         let Some(largest) = received.largest().filter(|_| received.ack_pending()) else { return };
-        // Our ack_delay_exponent is the default, 3: units of 8 microseconds.
-        let delay = received.ack_delay(now) / 8_000;
+        let delay = (received.ack_delay(now) / 1_000) >> self.settings.ack_delay_exponent.min(20);
         let room = limit.saturating_sub(writer.position());
         let ecn = received.ecn_counts().map(|counts| EcnCounts { ect0: counts.ect0, ect1: counts.ect1, ce: counts.ce });
         if packet::encode_ack(writer, delay, received.ranges(), ecn, room) {

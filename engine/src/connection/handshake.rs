@@ -10,7 +10,6 @@ use core::time::Duration;
 
 use super::crypto_stream::CryptoStream;
 use super::{Connection, Event};
-use crate::connection_id::ACTIVE_CONNECTION_ID_LIMIT;
 use crate::crypto::Secret;
 use crate::error::{TransportError, TransportErrorCode};
 use crate::rng::Rng;
@@ -164,8 +163,11 @@ impl Handshake {
             initial_max_stream_data_uni: limits.max_stream_data_uni,
             initial_max_streams_bidi: limits.max_streams_bidi,
             initial_max_streams_uni: limits.max_streams_uni,
-            max_ack_delay: millis(settings.max_ack_delay),
-            active_connection_id_limit: ACTIVE_CONNECTION_ID_LIMIT,
+            max_udp_payload_size: settings.max_received_udp_payload_size.into(),
+            ack_delay_exponent: settings.ack_delay_exponent.into(),
+            // Rounded up: we keep what we promise.
+            max_ack_delay: millis(settings.max_ack_delay.saturating_add(Duration::from_nanos(999_999))),
+            active_connection_id_limit: settings.active_connection_id_limit.into(),
             // Migration is not supported yet: a client that moves would not be answered.
             disable_active_migration: true,
             ..TransportParameters::default()

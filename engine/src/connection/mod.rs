@@ -37,7 +37,7 @@ use crate::error::TransportErrorCode;
 use crate::path::Path;
 use crate::recovery::Recovery;
 use crate::rng::Rng;
-use crate::settings::{ClientConfig, ServerConfig, TransportSettings};
+use crate::settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings};
 use crate::stream::Streams;
 use crate::tls;
 use crate::wire::{ConnectionId, Ecn, FourTuple, Side, Space, Time, Version};
@@ -95,6 +95,8 @@ pub enum Idle {
 /// Why a connection could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectError {
+    /// A transport setting is outside its range.
+    Settings(SettingsError),
     /// TLS refuses the configuration or the server's name.
     Tls(tls::TlsError),
     /// The endpoint has as many connections as its settings allow.
@@ -106,6 +108,7 @@ pub enum ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Settings(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::TooManyConnections => f.write_str("too many connections: raise the endpoint's limit or close some"),
             Self::MemoryBudget => f.write_str("the memory budget is used up: raise it or close connections"),
@@ -199,6 +202,7 @@ impl Connection {
     /// Opens a connection to `server_name`, a host name or an IP address: the name that the certificate must carry.
     /// The first datagram comes from [`transmit`](Self::transmit).
     pub fn client(config: &ClientConfig, server_name: &str, mut start: Start) -> Result<Self, ConnectError> {
+        config.transport.validate().map_err(ConnectError::Settings)?;
         let original = random_id(&mut start.rng, INITIAL_ID_LEN);
         let local = random_id(&mut start.rng, start.ids.len);
         let mut connection = Self::new(
@@ -214,7 +218,7 @@ impl Connection {
     }
 
     /// Accepts a connection whose first Initial was sent from `remote` to `original`. That datagram goes into
-    /// [`receive`](Self::receive) next.
+    /// [`receive`](Self::receive) next. The settings have been [validated](TransportSettings::validate).
     #[must_use]
     pub fn server(config: &Arc<ServerConfig>, original: ConnectionId, remote: ConnectionId, mut start: Start) -> Self {
         let local = random_id(&mut start.rng, start.ids.len);
@@ -252,7 +256,7 @@ impl Connection {
             keys,
             path: Path::new(path, side.is_client()),
             local_ids: LocalIds::new(local, reset_token),
-            remote_ids: RemoteIds::new(remote),
+            remote_ids: RemoteIds::new(remote, settings.active_connection_id_limit),
             streams: Streams::new(side, &streams::stream_settings(&settings)),
             recovery: Recovery::new(streams::recovery_settings(&settings)),
             congestion,

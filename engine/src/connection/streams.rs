@@ -28,7 +28,11 @@ pub(super) fn stream_settings(settings: &TransportSettings) -> stream::Settings 
 
 pub(super) fn recovery_settings(settings: &TransportSettings) -> recovery::Settings {
     let initial_rtt = u64::try_from(settings.initial_rtt.as_nanos()).unwrap_or(u64::MAX);
-    recovery::Settings { initial_rtt, ..recovery::Settings::default() }
+    recovery::Settings {
+        initial_rtt,
+        ack_eliciting_threshold: settings.ack_eliciting_threshold.into(),
+        initial_packet_number: settings.initial_packet_number.into(),
+    }
 }
 
 pub(super) const fn event(event: StreamEvent) -> Event {

@@ -7,7 +7,7 @@ mod local;
 mod remote;
 
 pub use local::{LocalIds, Route};
-pub use remote::{ACTIVE_CONNECTION_ID_LIMIT, RemoteIds};
+pub use remote::RemoteIds;
 
 /// A connection ID as one end issues it (RFC 9000 section 19.15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,6 @@ use crate::error::{TransportError, TransportErrorCode};
 use crate::ranges::RangeSet;
 use crate::wire::ConnectionId;
 
-/// How many connection IDs we keep: our `active_connection_id_limit`.
-pub const ACTIVE_CONNECTION_ID_LIMIT: u64 = 4;
 /// RETIRE_CONNECTION_ID frames that wait at once. A peer that makes us retire faster is closed (RFC 9000 section 5.1.2).
 const MAX_RETIRING: usize = 32;
 /// Retired sequence numbers are remembered as ranges; a peer that leaves this many holes is closed.
@@ -16,6 +14,8 @@ const MAX_RETIRED_RANGES: usize = 64;
 /// The connection IDs that the peer issued to us.
 #[derive(Debug)]
 pub struct RemoteIds {
+    /// How many connection IDs we keep: our `active_connection_id_limit`.
+    limit: usize,
     active: Active,
     spare: Vec<Issued>,
     retire_prior_to: u64,
@@ -33,10 +33,11 @@ struct Active {
 }
 
 impl RemoteIds {
-    /// A set with the connection ID of the handshake, sequence number 0.
+    /// A set with the connection ID of the handshake, sequence number 0, that keeps `limit` of them.
     #[must_use]
-    pub const fn new(handshake_id: ConnectionId) -> Self {
+    pub const fn new(handshake_id: ConnectionId, limit: u8) -> Self {
         Self {
+            limit: limit as usize,
             active: Active { sequence: 0, id: handshake_id, reset_token: None },
             spare: Vec::new(),
             retire_prior_to: 0,
@@ -98,7 +99,7 @@ impl RemoteIds {
             self.spare.push(new);
         }
         self.retire_old()?;
-        if self.spare.len() as u64 + 1 > ACTIVE_CONNECTION_ID_LIMIT {
+        if self.spare.len() + 1 > self.limit {
             return Err(TransportError::new(
                 TransportErrorCode::CONNECTION_ID_LIMIT_ERROR,
                 "more connection IDs than active_connection_id_limit",
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn d3_conflicting_and_too_many_ids_are_refused() {
-        let mut ids = RemoteIds::new(new(0).id);
+        let mut ids = RemoteIds::new(new(0).id, 4);
         assert_eq!(code(ids.on_new(new(1), 0)), None);
         assert_eq!(code(ids.on_new(new(1), 0)), None, "an exact duplicate is ignored");
         let other = Issued { id: new(7).id, ..new(1) };
@@ -189,13 +190,13 @@ mod tests {
         assert_eq!(code(ids.on_new(new(2), 0)), None);
         assert_eq!(code(ids.on_new(new(3), 0)), None);
         assert_eq!(code(ids.on_new(new(4), 0)), Some(TransportErrorCode::CONNECTION_ID_LIMIT_ERROR));
-        let mut none = RemoteIds::new(ConnectionId::EMPTY);
+        let mut none = RemoteIds::new(ConnectionId::EMPTY, 4);
         assert_eq!(code(none.on_new(new(1), 0)), Some(TransportErrorCode::PROTOCOL_VIOLATION));
     }
 
     #[test]
     fn retire_prior_to_moves_to_a_newer_id() {
-        let mut ids = RemoteIds::new(new(0).id);
+        let mut ids = RemoteIds::new(new(0).id, 4);
         ids.on_new(new(1), 0).unwrap();
         ids.on_new(new(2), 2).unwrap();
         assert_eq!(ids.active(), new(2).id);
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_retirements_is_bounded() {
-        let mut ids = RemoteIds::new(new(0).id);
+        let mut ids = RemoteIds::new(new(0).id, 4);
         let refused = (1..200).find_map(|n| code(ids.on_new(new(n), n)));
         assert_eq!(refused, Some(TransportErrorCode::CONNECTION_ID_LIMIT_ERROR));
     }

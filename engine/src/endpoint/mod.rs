@@ -20,7 +20,7 @@ use crate::connection_id::Route;
 use crate::packet::{self, FirstLook, PacketType};
 use crate::path::MIN_DATAGRAM_SIZE;
 use crate::rng::Rng;
-use crate::settings::{ClientConfig, ServerConfig};
+use crate::settings::{ClientConfig, ServerConfig, SettingsError};
 use crate::wire::{ConnectionId, Ecn, FourTuple, Time, Version};
 
 use reply::Reply;
@@ -105,8 +105,16 @@ impl Endpoint {
     }
 
     /// Accepts new connections with `server` from now on; with `None`, none are accepted.
-    pub fn set_server(&mut self, server: Option<Arc<ServerConfig>>) {
+    ///
+    /// # Errors
+    ///
+    /// A transport setting is outside its range: nothing has changed.
+    pub fn set_server(&mut self, server: Option<Arc<ServerConfig>>) -> Result<(), SettingsError> {
+        if let Some(server) = &server {
+            server.transport.validate()?;
+        }
         self.server = server;
+        Ok(())
     }
 
     /// Opens a connection to `server_name`, a host name or an IP address, over `path`.

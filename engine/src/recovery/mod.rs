@@ -49,11 +49,13 @@ pub struct Settings {
     /// How many ack-eliciting 1-RTT packets arrive before an acknowledgment goes out ahead of the delay; at least
     /// 1. Default: 2 (RFC 9000 section 13.2.2).
     pub ack_eliciting_threshold: u64,
+    /// The first packet number of each space; those below count as never sent. Default: 0.
+    pub initial_packet_number: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { initial_rtt: INITIAL_RTT, ack_eliciting_threshold: 2 }
+        Self { initial_rtt: INITIAL_RTT, ack_eliciting_threshold: 2, initial_packet_number: 0 }
     }
 }
 
@@ -186,7 +188,7 @@ impl<F: Clone> Recovery<F> {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let space = |space| SpaceState {
-            sent: SentPackets::new(),
+            sent: SentPackets::new(settings.initial_packet_number),
             received: ReceivedPackets::new(space, settings.ack_eliciting_threshold),
             probed: None,
         };

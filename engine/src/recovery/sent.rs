@@ -64,6 +64,8 @@ pub(super) struct NewlyAcked {
 
 #[derive(Debug)]
 pub(super) struct SentPackets<F> {
+    /// Numbers below were never sent.
+    first: u64,
     next: u64,
     largest_acked: Option<u64>,
     packets: VecDeque<Entry>,
@@ -86,9 +88,10 @@ pub(super) struct SentPackets<F> {
 }
 
 impl<F: Clone> SentPackets<F> {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(first: u64) -> Self {
         Self {
-            next: 0,
+            first,
+            next: first,
             largest_acked: None,
             packets: VecDeque::new(),
             frames: VecDeque::new(),
@@ -182,7 +185,7 @@ impl<F: Clone> SentPackets<F> {
         for range in ranges {
             let (start, end) = range.into_inner();
             // RFC 9000 section 13.1: an acknowledgment of a packet that was not sent is a PROTOCOL_VIOLATION.
-            if end >= self.next || self.is_skipped(start, end) {
+            if end >= self.next || start < self.first || self.is_skipped(start, end) {
                 return Err(NEVER_SENT);
             }
             if end < oldest {
@@ -345,7 +348,7 @@ impl<F: Clone> SentPackets<F> {
             forget_from: self.forget_from,
             last_acked_sent: self.last_acked_sent,
             frames_start,
-            ..Self::new()
+            ..Self::new(self.first)
         };
     }
 
@@ -448,7 +451,7 @@ mod tests {
     #[test]
     fn a_steady_flight_allocates_nothing_and_leaves_little_below_the_largest_acknowledged() {
         const FLIGHT: u64 = 10_000;
-        let mut sent = SentPackets::new();
+        let mut sent = SentPackets::new(0);
         let mut frames = Vec::new();
         for _ in 0..FLIGHT + 100 {
             send(&mut sent, true, &mut frames);
@@ -468,7 +471,7 @@ mod tests {
 
     #[test]
     fn packets_not_in_flight_are_compacted_away_behind_an_outstanding_one() {
-        let mut sent = SentPackets::new();
+        let mut sent = SentPackets::new(0);
         let mut frames = Vec::new();
         for _ in 0..100 {
             send(&mut sent, true, &mut frames);

@@ -141,7 +141,7 @@ impl Pair {
             client: End::new(1, client_address, server_address, EndpointConfig::default()),
             server: End::new(2, server_address, client_address, server),
         };
-        pair.server.endpoint.set_server(Some(server_config(transport)));
+        pair.server.endpoint.set_server(Some(server_config(transport))).unwrap();
         pair
     }
 

@@ -107,8 +107,7 @@ impl Backend for Native {
             .map_err(refused)?;
         let mut server = quillon::ServerConfig::new(Arc::new(tls));
         server.transport = config.transport.clone();
-        self.endpoint.set_server(Some(Arc::new(server)));
-        Ok(())
+        self.endpoint.set_server(Some(Arc::new(server))).map_err(refused)
     }
 
     fn connect(

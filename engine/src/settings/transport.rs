@@ -1,0 +1,112 @@
+//! The settings of one end's transport.
+
+use core::time::Duration;
+
+use super::builder::TransportSettingsBuilder;
+
+/// Transport settings of one end of a connection.
+///
+/// The limits are what this end grants its peer, and travel in its transport parameters (RFC 9000 section 18.2). Make
+/// them with [`TransportSettings::builder`], or set the fields: a value outside its range is refused when the settings
+/// are used, by [`validate`](Self::validate).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransportSettings {
+    /// The connection ends silently when nothing was received for this long; zero never. The smaller of the two ends'
+    /// values holds (RFC 9000 section 10.1). At most 2^62 - 1 ms, and told to the peer in whole milliseconds. Default:
+    /// 30 s, because a path that is gone should not hold memory for ever.
+    pub max_idle_timeout: Duration,
+    /// Bytes that the peer may send on all streams together before we grant more (RFC 9000 section 4.1). 0 to
+    /// 2^62 - 1. Default: 8 MiB.
+    pub initial_max_data: u64,
+    /// Bytes that the peer may send on one bidirectional stream that we opened (RFC 9000 section 4.1). 0 to 2^62 - 1.
+    /// Default: 4 MiB.
+    pub initial_max_stream_data_bidi_local: u64,
+    /// Bytes that the peer may send on one bidirectional stream that it opened (RFC 9000 section 4.1). 0 to 2^62 - 1.
+    /// Default: 4 MiB.
+    pub initial_max_stream_data_bidi_remote: u64,
+    /// Bytes that the peer may send on one unidirectional stream (RFC 9000 section 4.1). 0 to 2^62 - 1. Default: 4 MiB.
+    pub initial_max_stream_data_uni: u64,
+    /// Bidirectional streams that the peer may have open (RFC 9000 section 4.6). 0 to 2^60. Default: 100.
+    pub initial_max_streams_bidi: u64,
+    /// Unidirectional streams that the peer may have open (RFC 9000 section 4.6). 0 to 2^60. Default: 100.
+    pub initial_max_streams_uni: u64,
+    /// Bytes written and not yet acknowledged that the engine keeps, all streams together; at least 1. Default: 8 MiB.
+    pub send_buffer: u64,
+    /// The largest UDP payload that we send once the handshake is complete, in bytes, where the peer takes as much:
+    /// 1200 to 65527. Until then 1200 (RFC 9000 section 14.1). There is no discovery yet: choose what the path
+    /// carries. Default: 1200, which every path carries.
+    pub max_udp_payload_size: u16,
+    /// The largest UDP payload that the peer may send us, in bytes, its `max_udp_payload_size`: 1200 to 65527 (RFC
+    /// 9000 section 18.2). Lower it where the buffers of the host are smaller. Default: 65527.
+    pub max_received_udp_payload_size: u16,
+    /// The round-trip time assumed before the first sample (RFC 9002 section 6.2.2): 1 us to 60 s. Default: 333 ms.
+    pub initial_rtt: Duration,
+    /// How long we may hold an acknowledgment back (RFC 9000 section 13.2.1): 0 to 16383 ms, told to the peer in whole
+    /// milliseconds, rounded up. Default: 25 ms.
+    pub max_ack_delay: Duration,
+    /// The power of two by which the delays in our ACK frames, in microseconds, are divided (RFC 9000 section 19.3):
+    /// 0 to 20. Default: 3, units of 8 us.
+    pub ack_delay_exponent: u8,
+    /// How many packets that ask for it arrive before an acknowledgment goes out ahead of `max_ack_delay` (RFC 9000
+    /// section 13.2.2): 1 to 65535. Default: 2.
+    pub ack_eliciting_threshold: u16,
+    /// How many connection IDs of the peer we keep, for it to fill (RFC 9000 section 5.1.1): 2 to 8. Default: 4, room
+    /// for two paths and one spare for each.
+    pub active_connection_id_limit: u8,
+    /// The packet number of our first packet in each space, 0 to 2^31 - 1: what four bytes carry to a peer that has
+    /// received none (RFC 9000 section 17.1). Default: 0.
+    pub initial_packet_number: u32,
+    /// Sends a PING when nothing was received for this long (RFC 9000 section 10.1.2): above zero. Default: none.
+    pub keep_alive: Option<Duration>,
+    /// Gives up when the handshake takes longer: above zero. Default: 10 s, so that a name that leads nowhere is an
+    /// error soon; `None` leaves it to the idle timeout.
+    pub handshake_timeout: Option<Duration>,
+}
+
+impl Default for TransportSettings {
+    fn default() -> Self {
+        Self {
+            max_idle_timeout: Duration::from_secs(30),
+            initial_max_data: 8 << 20,
+            initial_max_stream_data_bidi_local: 4 << 20,
+            initial_max_stream_data_bidi_remote: 4 << 20,
+            initial_max_stream_data_uni: 4 << 20,
+            initial_max_streams_bidi: 100,
+            initial_max_streams_uni: 100,
+            send_buffer: 8 << 20,
+            max_udp_payload_size: 1200,
+            max_received_udp_payload_size: 65_527,
+            initial_rtt: Duration::from_millis(333),
+            max_ack_delay: Duration::from_millis(25),
+            ack_delay_exponent: 3,
+            ack_eliciting_threshold: 2,
+            active_connection_id_limit: 4,
+            initial_packet_number: 0,
+            keep_alive: None,
+            handshake_timeout: Some(Duration::from_secs(10)),
+        }
+    }
+}
+
+impl TransportSettings {
+    /// The default settings, to be changed one by one and then validated.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use quillon::TransportSettings;
+    ///
+    /// let settings = TransportSettings::builder()
+    ///     .max_idle_timeout(Duration::from_secs(60))
+    ///     .keep_alive(Some(Duration::from_secs(20)))
+    ///     .initial_max_streams_bidi(1_000)
+    ///     .build()?;
+    /// assert_eq!(settings.initial_max_streams_bidi, 1_000);
+    ///
+    /// let refused = TransportSettings::builder().ack_delay_exponent(21).build().unwrap_err();
+    /// assert_eq!(refused.to_string(), "ack_delay_exponent is 0 to 20");
+    /// # Ok::<(), quillon::SettingsError>(())
+    /// ```
+    pub fn builder() -> TransportSettingsBuilder {
+        TransportSettingsBuilder::default()
+    }
+}
