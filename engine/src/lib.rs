@@ -47,6 +47,7 @@
 //! - [`connection`]: the conductor. Ingress, egress, timers, close, events.
 //! - `packet`, `crypto`, `tls`, `stream`, `recovery`, `congestion`, `path`, `connection_id`: one concept of
 //!   the RFCs each, with its state.
+//! - [`transport_parameters`], [`version_negotiation`]: what the ends declare and agree on.
 //! - [`wire`], [`error`], [`ranges`], [`rng`]: the vocabulary.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -71,10 +72,12 @@ mod settings;
 pub mod stream;
 pub mod tls;
 pub mod transport_parameters;
+pub mod version_negotiation;
 pub mod wire;
 
 pub use connection::{ConnectError, Connection, ConnectionError, Event, Idle, Outgoing, Transmit};
 pub use diagnostics::Stats;
 pub use endpoint::{ConnectionHandle, Endpoint, EndpointConfig};
 pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
+pub use version_negotiation::VersionSettings;
 pub use wire::{Dir, Ecn, FourTuple, Side, StreamId, Time};

@@ -39,7 +39,9 @@ fn f1_an_unknown_version_is_answered_with_ours() {
         assert_eq!(reply_look.version, Some(Version::NEGOTIATION));
         assert_eq!((reply_look.dcid, reply_look.scid), (sent.scid, sent.dcid), "exchanged");
         let versions: Vec<_> = packet::supported_versions(&reply).unwrap().collect();
-        assert_eq!(versions, [Version::V1]);
+        let (reserved, spoken): (Vec<_>, Vec<_>) = versions.into_iter().partition(|version| version.is_reserved());
+        assert_eq!(spoken, [Version::V1, Version::V2]);
+        assert_eq!(reserved.len(), 1, "a version that means nothing, for clients to ignore");
     }
     assert_eq!(pair.server.endpoint.connection_count(), 0);
 }
@@ -76,6 +78,65 @@ fn a_client_gives_up_where_there_is_no_version_in_common() {
         pair.client.events.push_back(event);
     }
     assert_eq!(pair.client.closed(), Some(ConnectionError::VersionNegotiation { supported: vec![other] }));
+}
+
+/// C3: a list with incomplete entries, or for another connection, is ignored.
+#[test]
+fn c3_lists_that_are_no_answer_are_ignored() {
+    let mut pair = Pair::default();
+    let client = pair.connect();
+    let mut buffer = vec![0; 65_535];
+    let Transmit::Send(_) = pair.client.endpoint.transmit(pair.now, &mut buffer) else { panic!() };
+    let look = packet::first_look(&buffer, 8).unwrap();
+    let (dcid, scid) = (look.scid.to_vec(), look.dcid.to_vec());
+    let list = |scid: &[u8]| {
+        let mut reply = [0; 64];
+        let mut writer = quillon::wire::Writer::new(&mut reply);
+        packet::encode_version_negotiation(&mut writer, &dcid, scid, 0x80, &[Version(0xff00_001d)]);
+        writer.written().to_vec()
+    };
+    let incomplete = [&list(&scid)[..], &[0xff, 0]].concat();
+    let none = list(&scid)[..list(&scid).len() - 4].to_vec();
+    let path = pair.client.path();
+    for mut reply in [incomplete, none, list(&[1; 8]), list(&[])] {
+        pair.client.endpoint.receive(pair.now, path, Ecn::NotEct, &mut reply);
+        assert!(!pair.client.connection(client).is_closed());
+    }
+    pair.client.endpoint.receive(pair.now, path, Ecn::NotEct, &mut list(&scid));
+    assert!(pair.client.connection(client).is_closed(), "the same list as an answer");
+}
+
+/// C3: a list that comes after an Initial of the server is ignored.
+#[test]
+fn c3_a_list_after_an_initial_is_ignored() {
+    let mut pair = Pair::default();
+    let client = pair.connect();
+    pair.run_for(15 * pair::MILLISECOND);
+    let hello = pair.client.sent[0].clone();
+    pair.run_for(10 * pair::MILLISECOND);
+    let look = packet::first_look(&hello, 8).unwrap();
+    let mut reply = [0; 64];
+    let mut writer = quillon::wire::Writer::new(&mut reply);
+    packet::encode_version_negotiation(&mut writer, look.scid, look.dcid, 0x80, &[Version(0xff00_001d)]);
+    let mut reply = writer.written().to_vec();
+    let path = pair.client.path();
+    pair.client.endpoint.receive(pair.now, path, Ecn::NotEct, &mut reply);
+    assert!(!pair.client.connection(client).is_closed());
+}
+
+/// C3: where the client's own version is a reserved one, the server may have listed it by chance.
+#[test]
+fn c3_a_reserved_version_may_be_in_the_list() {
+    let mut pair = Pair::default();
+    let mut config = pair::client_config(quillon::TransportSettings::default());
+    config.transport.versions.chosen = Version(0x1a2a_3a4a);
+    pair.connect_with(&config, "localhost");
+    negotiate(&mut pair, &[Version(0x1a2a_3a4a), Version::V2]);
+    while let Some(event) = pair.client.endpoint.poll_event() {
+        pair.client.events.push_back(event);
+    }
+    let Some(ConnectionError::VersionNegotiation { supported }) = pair.client.closed() else { panic!() };
+    assert_eq!(config.after_version_negotiation(&supported).unwrap().transport.versions.chosen, Version::V2);
 }
 
 #[test]

@@ -42,7 +42,11 @@ impl Connection {
         match frame {
             Frame::Padding { .. } | Frame::Ping => Ok(()),
             Frame::Ack(ack) => self.on_ack(now, level.space(), &ack),
-            Frame::Crypto { offset, data } => self.handshake.stream(level.space()).receive(offset, data),
+            Frame::Crypto { offset, data } => {
+                // Whatever version a server's CRYPTO data came in is the one that it goes on with (RFC 9369 section 4.1).
+                self.handshake.settle_version();
+                self.handshake.stream(level.space()).receive(offset, data)
+            }
             Frame::Stream { id, offset, fin, data } => self.streams.on_stream(id, offset, fin, data),
             Frame::ResetStream { id, code, final_size } => self.streams.on_reset_stream(id, code, final_size),
             Frame::StopSending { id, code } => self.streams.on_stop_sending(id, code),

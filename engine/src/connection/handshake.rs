@@ -8,17 +8,18 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use core::time::Duration;
 
+use super::client_hello::PendingHello;
 use super::crypto_stream::CryptoStream;
 use super::{Connection, Event};
 use crate::crypto::Secret;
 use crate::error::{TransportError, TransportErrorCode};
 use crate::rng::Rng;
-use crate::settings::ServerConfig;
+use crate::settings::{ServerConfig, TransportSettings};
 use crate::stream;
-use crate::tls::client_hello::{self, Progress};
 use crate::tls::{self, TlsError};
-use crate::transport_parameters::TransportParameters;
-use crate::wire::{ConnectionId, Level, Side, Space, Time};
+use crate::transport_parameters::{TransportParameters, VersionInformation, reserved_id};
+use crate::version_negotiation::VersionSettings;
+use crate::wire::{ConnectionId, Level, Side, Space, Time, Version};
 
 /// Where TLS is.
 enum Tls {
@@ -26,7 +27,7 @@ enum Tls {
     None,
     /// A server that has not seen the whole ClientHello: which version, certificate and configuration to use, and
     /// whether to refuse, is decided when it has.
-    ClientHello { config: Arc<ServerConfig>, bytes: Vec<u8> },
+    ClientHello(PendingHello),
     /// A running session.
     Session(Box<dyn tls::Session>),
 }
@@ -34,6 +35,10 @@ enum Tls {
 /// The state of the handshake.
 pub(super) struct Handshake {
     side: Side,
+    /// The version of the client's first packets.
+    chosen_version: Version,
+    /// Whether a client knows the version that the server goes on with.
+    version_settled: bool,
     tls: Tls,
     streams: [CryptoStream; 3],
     rng: Rng,
@@ -58,6 +63,7 @@ pub(super) struct Handshake {
 impl Handshake {
     pub(super) fn new(
         side: Side,
+        chosen_version: Version,
         original: ConnectionId,
         local: ConnectionId,
         started: Time,
@@ -66,6 +72,8 @@ impl Handshake {
     ) -> Self {
         Self {
             side,
+            chosen_version,
+            version_settled: !side.is_client(),
             tls: Tls::None,
             streams: Default::default(),
             rng,
@@ -84,11 +92,37 @@ impl Handshake {
     }
 
     pub(super) fn await_client_hello(&mut self, config: Arc<ServerConfig>) {
-        self.tls = Tls::ClientHello { config, bytes: Vec::new() };
+        self.tls = Tls::ClientHello(PendingHello::new(config));
     }
 
     pub(super) const fn side(&self) -> Side {
         self.side
+    }
+
+    pub(super) const fn chosen_version(&self) -> Version {
+        self.chosen_version
+    }
+
+    pub(super) const fn awaits_version(&self) -> bool {
+        !self.version_settled
+    }
+
+    pub(super) const fn settle_version(&mut self) {
+        self.version_settled = true;
+    }
+
+    pub(super) const fn pending_hello(&self) -> Option<&PendingHello> {
+        match &self.tls {
+            Tls::ClientHello(pending) => Some(pending),
+            Tls::None | Tls::Session(_) => None,
+        }
+    }
+
+    pub(super) const fn pending_hello_mut(&mut self) -> Option<&mut PendingHello> {
+        match &mut self.tls {
+            Tls::ClientHello(pending) => Some(pending),
+            Tls::None | Tls::Session(_) => None,
+        }
     }
 
     pub(super) const fn original(&self) -> ConnectionId {
@@ -106,8 +140,12 @@ impl Handshake {
     pub(super) fn session(&self) -> Option<&dyn tls::Session> {
         match &self.tls {
             Tls::Session(session) => Some(session.as_ref()),
-            Tls::None | Tls::ClientHello { .. } => None,
+            Tls::None | Tls::ClientHello(_) => None,
         }
+    }
+
+    pub(super) fn set_session(&mut self, session: Box<dyn tls::Session>) {
+        self.tls = Tls::Session(session);
     }
 
     pub(super) const fn is_complete(&self) -> bool {
@@ -141,14 +179,24 @@ impl Handshake {
 
     pub(super) fn memory_used(&self) -> usize {
         let hello = match &self.tls {
-            Tls::ClientHello { bytes, .. } => bytes.len(),
+            Tls::ClientHello(pending) => pending.memory_used(),
             Tls::None | Tls::Session(_) => 0,
         };
         hello + self.streams.iter().map(CryptoStream::memory_used).sum::<usize>()
     }
 
     /// Our own transport parameters, encoded.
-    fn transport_parameters(&self, settings: &crate::TransportSettings, reset_token: Option<[u8; 16]>) -> Vec<u8> {
+    pub(super) fn transport_parameters(
+        &mut self,
+        settings: &TransportSettings,
+        version: Version,
+        reset_token: Option<[u8; 16]>,
+    ) -> Vec<u8> {
+        let mut available: Vec<_> =
+            if self.side.is_client() { settings.versions.offered() } else { settings.versions.supported().collect() };
+        if settings.grease {
+            available.push(Version::reserved(self.rng.u64() as u32));
+        }
         let server = !self.side.is_client();
         let limits = super::streams::receive_limits(settings);
         let parameters = TransportParameters {
@@ -170,21 +218,22 @@ impl Handshake {
             active_connection_id_limit: settings.active_connection_id_limit.into(),
             // Migration is not supported yet: a client that moves would not be answered.
             disable_active_migration: true,
+            version_information: Some(VersionInformation { chosen: version, available }),
             ..TransportParameters::default()
         };
         let mut encoded = Vec::new();
-        parameters.encode(&mut encoded, None);
+        let grease: (u64, [u8; 4]) = (reserved_id(self.rng.u64()), self.rng.bytes());
+        parameters.encode(&mut encoded, settings.grease.then_some((grease.0, &grease.1)));
         encoded
     }
 
-    /// Passes what is readable in `space` to TLS.
-    fn deliver(
-        &mut self,
-        space: Space,
-        settings: &crate::TransportSettings,
-        version: crate::wire::Version,
-        reset_token: [u8; 16],
-    ) -> Result<(), TlsError> {
+    /// What a session of `version` starts with.
+    pub(super) fn tls_start<'a>(&mut self, version: Version, transport_parameters: &'a [u8]) -> tls::Start<'a> {
+        tls::Start { version, transport_parameters, rng: self.rng.fork(), unix_time: self.unix_time }
+    }
+
+    /// Passes what is readable in `space` to TLS. A ClientHello that waits for a decision takes no more.
+    fn deliver(&mut self, space: Space) -> Result<(), TlsError> {
         let level = match space {
             Space::Initial => Level::Initial,
             Space::Handshake => Level::Handshake,
@@ -195,22 +244,8 @@ impl Handshake {
         match &mut self.tls {
             Tls::None => {}
             Tls::Session(session) => session.read_crypto(level, readable)?,
-            Tls::ClientHello { bytes, config } => {
-                bytes.extend_from_slice(readable);
-                if let Progress::Done(hello) = client_hello::parse(bytes)? {
-                    let (config, bytes) = (Arc::clone(config), core::mem::take(bytes));
-                    let parameters = self.transport_parameters(settings, Some(reset_token));
-                    let start = tls::Start {
-                        version,
-                        transport_parameters: &parameters,
-                        rng: self.rng.fork(),
-                        unix_time: self.unix_time,
-                    };
-                    let mut session = config.tls.start(&hello, start)?;
-                    session.read_crypto(Level::Initial, &bytes)?;
-                    self.tls = Tls::Session(session);
-                }
-            }
+            Tls::ClientHello(pending) if pending.hello().is_some() => return Ok(()),
+            Tls::ClientHello(pending) => pending.read(readable)?,
         }
         self.stream(space).consume(len);
         Ok(())
@@ -219,12 +254,16 @@ impl Handshake {
     fn poll_output(&mut self) -> Option<tls::Output> {
         match &mut self.tls {
             Tls::Session(session) => session.poll_output(),
-            Tls::None | Tls::ClientHello { .. } => None,
+            Tls::None | Tls::ClientHello(_) => None,
         }
     }
 
     /// The peer's transport parameters, once: checked against the connection IDs in use (RFC 9000 section 7.3).
-    fn take_peer_parameters(&mut self) -> Result<Option<&TransportParameters>, TransportError> {
+    fn take_peer_parameters(
+        &mut self,
+        versions: &VersionSettings,
+        version: Version,
+    ) -> Result<Option<&TransportParameters>, TransportError> {
         if self.peer.is_some() {
             return Ok(None);
         }
@@ -241,6 +280,7 @@ impl Handshake {
             if parameters.retry_source_connection_id != self.retry {
                 return mismatch("retry_source_connection_id does not match the Retry");
             }
+            versions.check_server(version, parameters.version_information.as_ref())?;
         }
         Ok(Some(self.peer.insert(parameters)))
     }
@@ -252,14 +292,9 @@ fn millis(duration: Duration) -> u64 {
 
 impl Connection {
     pub(super) fn start_client_tls(&mut self, tls: &dyn tls::ClientConfig, server_name: &str) -> Result<(), TlsError> {
-        let parameters = self.handshake.transport_parameters(&self.settings, None);
-        let start = tls::Start {
-            version: self.version,
-            transport_parameters: &parameters,
-            rng: self.handshake.rng.fork(),
-            unix_time: self.handshake.unix_time,
-        };
-        self.handshake.tls = Tls::Session(tls.start(server_name, start)?);
+        let parameters = self.handshake.transport_parameters(&self.settings, self.version, None);
+        let start = self.handshake.tls_start(self.version, &parameters);
+        self.handshake.set_session(tls.start(server_name, start)?);
         let now = self.handshake.started;
         if let Err(error) = self.take_tls_output(now) {
             return Err(TlsError { alert: 80, reason: String::from(error.reason.as_ref()) });
@@ -272,20 +307,14 @@ impl Connection {
         if self.handshake.streams.get(space as usize).is_none_or(|stream| stream.readable().is_empty()) {
             return Ok(());
         }
-        let token = super::reset_token(self.crypto.as_ref(), &self.id_settings, &self.handshake.local());
-        let delivered = self.handshake.deliver(space, &self.settings, self.version, token);
-        match delivered {
-            Ok(()) => self.take_tls_output(now),
-            Err(error) => {
-                // What came up before the fault: keys under which the peer can read of it.
-                self.take_tls_output(now)?;
-                let code = error.code();
-                Err(TransportError { code, frame_type: 0x06, reason: error.reason.into() })
-            }
-        }
+        let delivered = self.handshake.deliver(space);
+        // Also after a fault: what came up before it are keys under which the peer can read of it.
+        self.take_tls_output(now)?;
+        delivered?;
+        self.on_client_hello(now)
     }
 
-    fn take_tls_output(&mut self, now: Time) -> Result<(), TransportError> {
+    pub(super) fn take_tls_output(&mut self, now: Time) -> Result<(), TransportError> {
         while let Some(output) = self.handshake.poll_output() {
             match output {
                 tls::Output::Crypto { level, data } => self.handshake.stream(level.space()).push(&data),
@@ -308,7 +337,9 @@ impl Connection {
     }
 
     fn apply_peer_parameters(&mut self) -> Result<(), TransportError> {
-        let Some(peer) = self.handshake.take_peer_parameters()? else { return Ok(()) };
+        let Some(peer) = self.handshake.take_peer_parameters(&self.settings.versions, self.version)? else {
+            return Ok(());
+        };
         self.streams.set_peer_limits(&stream::Limits {
             max_data: peer.initial_max_data,
             max_stream_data_bidi_local: peer.initial_max_stream_data_bidi_local,

@@ -7,7 +7,7 @@ use super::{Connection, ConnectionError};
 use crate::crypto::{OneRttKeys, OpenError};
 use crate::error::{TransportError, TransportErrorCode};
 use crate::packet::{self, Layout, PacketType};
-use crate::wire::{ConnectionId, Ecn, FourTuple, Level, Space, Time, Version};
+use crate::wire::{ConnectionId, Ecn, FourTuple, Level, Space, Time};
 
 /// Packets that may wait for their keys, all together.
 const MAX_UNDECRYPTABLE: usize = 8;
@@ -128,12 +128,14 @@ impl Connection {
     /// Removes header and packet protection (RFC 9001 section 5).
     fn unprotect<'a>(&mut self, now: Time, layout: &Layout, packet: &'a mut [u8]) -> Result<Unprotected<'a>, Drop> {
         let level = layout.ty.level().ok_or(Drop::Silently)?;
-        if level != Level::OneRtt && layout.version != self.version {
-            return Err(Drop::Silently);
+        if level != Level::OneRtt && !self.admits_version(level, layout.version) {
+            // A Handshake packet of the version that the server moved to may overtake its Initial.
+            let early = level == Level::Handshake && self.handshake.awaits_version();
+            return Err(if early { Drop::NoKeys } else { Drop::Silently });
         }
         let space = level.space();
         let sample = packet::sample(packet, layout.pn_offset).ok_or(Drop::Silently)?;
-        let mask = self.keys.remote_header_mask(level, &sample).ok_or_else(|| {
+        let mask = self.keys.remote_header_mask(level, layout.version, &sample).ok_or_else(|| {
             // Initial keys are only ever discarded; the others are yet to come, or gone with the handshake.
             if level == Level::Initial || self.handshake.is_confirmed() { Drop::Silently } else { Drop::NoKeys }
         })?;
@@ -150,7 +152,7 @@ impl Connection {
             let keys = self.keys.one_rtt_mut().ok_or(Drop::NoKeys)?;
             keys.open(now, pn, unmasked.key_phase(), header, payload).map_err(Drop::from)?.0
         } else {
-            self.keys.open_long(level, pn, header, payload).ok_or(Drop::Silently)?
+            self.keys.open_long(level, layout.version, pn, header, payload).ok_or(Drop::Silently)?
         };
         // Reserved bits are checked once the packet is known to be authentic (RFC 9000 section 17.2).
         if unmasked.reserved_bits_set() {
@@ -174,6 +176,9 @@ impl Connection {
         if level != Level::OneRtt && !self.accept_source_id(layout.scid) {
             self.stats.packets_dropped += 1;
             return Ok(());
+        }
+        if level == Level::Initial {
+            self.on_initial_version(layout.version);
         }
         self.stats.packets_received += 1;
         self.timers.on_received(now);
@@ -222,21 +227,6 @@ impl Connection {
                 self.receive_packets(now, ecn, &mut packet);
             }
         }
-    }
-
-    /// RFC 9000 section 6.2.
-    fn on_version_negotiation(&mut self, packet: &[u8]) {
-        if !self.side().is_client() || self.handshake.remote.is_some() || self.handshake.retry.is_some() {
-            self.stats.packets_dropped += 1;
-            return;
-        }
-        let supported: Vec<Version> = packet::supported_versions(packet).into_iter().flatten().collect();
-        // A list with our version is not an answer to us.
-        if supported.is_empty() || supported.contains(&self.version) {
-            self.stats.packets_dropped += 1;
-            return;
-        }
-        self.abandon(ConnectionError::VersionNegotiation { supported });
     }
 
     /// RFC 9000 section 17.2.5.2.

@@ -9,6 +9,10 @@ use crate::wire::{Level, Space, Version};
 /// Every key that a connection has.
 pub(super) struct KeyRing {
     initial: Option<KeyPair>,
+    /// The version of `initial`.
+    initial_version: Version,
+    /// Initial keys of another version, while two are in use (RFC 9369 section 4.1).
+    other_initial: Option<(Version, KeyPair)>,
     handshake_local: Option<Keys>,
     handshake_remote: Option<Keys>,
     one_rtt: Option<OneRttKeys>,
@@ -18,9 +22,11 @@ pub(super) struct KeyRing {
 }
 
 impl KeyRing {
-    pub(super) const fn new(initial: KeyPair) -> Self {
+    pub(super) const fn new(version: Version, initial: KeyPair) -> Self {
         Self {
             initial: Some(initial),
+            initial_version: version,
+            other_initial: None,
             handshake_local: None,
             handshake_remote: None,
             one_rtt: None,
@@ -32,6 +38,36 @@ impl KeyRing {
     /// Replaces the Initial keys: a Retry changed the connection ID that they come from.
     pub(super) fn set_initial(&mut self, keys: KeyPair) {
         self.initial = Some(keys);
+        self.other_initial = None;
+    }
+
+    /// Whether there are Initial keys of `version`.
+    pub(super) fn has_initial(&self, version: Version) -> bool {
+        self.remote_initial(version).is_some()
+    }
+
+    /// Adds Initial keys of another version, to read with beside those in use.
+    pub(super) fn add_initial(&mut self, version: Version, keys: KeyPair) {
+        if self.initial.is_some() {
+            self.other_initial = Some((version, keys));
+        }
+    }
+
+    /// Goes on with the Initial keys of `version`, if they are the other ones. `keep` says whether those in use so far
+    /// still read.
+    pub(super) fn use_initial(&mut self, version: Version, keep: bool) {
+        if let Some((_, keys)) = self.other_initial.take_if(|(other, _)| *other == version) {
+            let previous = self.initial.replace(keys);
+            let previous_version = core::mem::replace(&mut self.initial_version, version);
+            self.other_initial = previous.filter(|_| keep).map(|keys| (previous_version, keys));
+        }
+    }
+
+    fn remote_initial(&self, version: Version) -> Option<&Keys> {
+        if version == self.initial_version {
+            return self.initial.as_ref().map(|keys| &keys.remote);
+        }
+        self.other_initial.as_ref().filter(|(other, _)| *other == version).map(|(_, keys)| &keys.remote)
     }
 
     /// Installs a secret of TLS, for reading or writing.
@@ -81,9 +117,14 @@ impl KeyRing {
     }
 
     /// The mask that protects the header of a received packet. `None` without the keys.
-    pub(super) fn remote_header_mask(&self, level: Level, sample: &[u8; SAMPLE_LEN]) -> Option<[u8; 5]> {
+    pub(super) fn remote_header_mask(
+        &self,
+        level: Level,
+        version: Version,
+        sample: &[u8; SAMPLE_LEN],
+    ) -> Option<[u8; 5]> {
         match level {
-            Level::Initial => self.initial.as_ref().map(|keys| keys.remote.header.mask(sample)),
+            Level::Initial => self.remote_initial(version).map(|keys| keys.header.mask(sample)),
             Level::Handshake => self.handshake_remote.as_ref().map(|keys| keys.header.mask(sample)),
             Level::OneRtt => self.one_rtt.as_ref().map(|keys| keys.remote_header_mask(sample)),
             Level::ZeroRtt => None,
@@ -94,12 +135,13 @@ impl KeyRing {
     pub(super) fn open_long<'a>(
         &self,
         level: Level,
+        version: Version,
         pn: u64,
         header: &[u8],
         payload: &'a mut [u8],
     ) -> Option<&'a mut [u8]> {
         let keys = match level {
-            Level::Initial => &self.initial.as_ref()?.remote,
+            Level::Initial => self.remote_initial(version)?,
             Level::Handshake => self.handshake_remote.as_ref()?,
             Level::ZeroRtt | Level::OneRtt => return None,
         };
@@ -130,7 +172,7 @@ impl KeyRing {
 
     pub(super) fn discard(&mut self, space: Space) {
         match space {
-            Space::Initial => self.initial = None,
+            Space::Initial => (self.initial, self.other_initial) = (None, None),
             Space::Handshake => (self.handshake_local, self.handshake_remote) = (None, None),
             Space::Application => {}
         }

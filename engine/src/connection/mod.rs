@@ -9,6 +9,7 @@
 //! outstanding; after [`Event::Closed`] no stream event follows, and [`Event::Drained`] is the last. What was received
 //! before the close can be read until then.
 
+mod client_hello;
 mod close;
 mod crypto_stream;
 mod egress;
@@ -20,6 +21,7 @@ mod keys;
 mod sent;
 mod streams;
 mod timers;
+mod version_negotiation;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -207,7 +209,7 @@ impl Connection {
         let local = random_id(&mut start.rng, start.ids.len);
         let mut connection = Self::new(
             Side::Client,
-            Version::V1,
+            config.transport.versions.chosen,
             Arc::clone(&config.crypto),
             config.transport.clone(),
             (original, local, original),
@@ -217,14 +219,20 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Accepts a connection whose first Initial was sent from `remote` to `original`. That datagram goes into
-    /// [`receive`](Self::receive) next. The settings have been [validated](TransportSettings::validate).
+    /// Accepts a connection whose first Initial, of `version`, was sent from `remote` to `original`. That datagram goes
+    /// into [`receive`](Self::receive) next. The settings have been [validated](TransportSettings::validate).
     #[must_use]
-    pub fn server(config: &Arc<ServerConfig>, original: ConnectionId, remote: ConnectionId, mut start: Start) -> Self {
+    pub fn server(
+        config: &Arc<ServerConfig>,
+        version: Version,
+        original: ConnectionId,
+        remote: ConnectionId,
+        mut start: Start,
+    ) -> Self {
         let local = random_id(&mut start.rng, start.ids.len);
         let mut connection = Self::new(
             Side::Server,
-            Version::V1,
+            version,
             Arc::clone(&config.crypto),
             config.transport.clone(),
             (original, local, remote),
@@ -247,12 +255,12 @@ impl Connection {
         let Start { now, unix_time, mut rng, path, ids } = start;
         let reset_token = reset_token(crypto.as_ref(), &ids, &local);
         let congestion = Box::new(NewReno::new(crate::path::MIN_DATAGRAM_SIZE as u64));
-        let keys = KeyRing::new(initial_keys(crypto.as_ref(), version, &original, side));
+        let keys = KeyRing::new(version, initial_keys(crypto.as_ref(), version, &original, side));
         Self {
             version,
             id_settings: ids,
             state: State::Open,
-            handshake: Handshake::new(side, original, local, now, unix_time, rng.fork()),
+            handshake: Handshake::new(side, version, original, local, now, unix_time, rng.fork()),
             keys,
             path: Path::new(path, side.is_client()),
             local_ids: LocalIds::new(local, reset_token),

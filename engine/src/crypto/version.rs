@@ -40,12 +40,9 @@ static V2: Parameters = Parameters {
     retry_nonce: [0xd8, 0x69, 0x69, 0xbc, 0x2d, 0x7c, 0x6d, 0x99, 0x90, 0xef, 0xb0, 0x4a],
 };
 
-/// QUIC version 2 (RFC 9369).
-const VERSION_2: Version = Version(0x6b33_43cf);
-
 impl Parameters {
     /// The parameters of `version`; those of version 1 where it is not known.
     pub(super) const fn of(version: Version) -> &'static Self {
-        if version.0 == VERSION_2.0 { &V2 } else { &V1 }
+        if version.0 == Version::V2.0 { &V2 } else { &V1 }
     }
 }

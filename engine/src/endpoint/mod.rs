@@ -13,6 +13,7 @@ mod slots;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::connection::{ConnectError, Connection, Event, IdSettings, Idle, Outgoing, Start, Transmit};
@@ -27,9 +28,6 @@ use reply::Reply;
 use slots::Slots;
 
 pub use slots::ConnectionHandle;
-
-/// The versions that we speak, in the order in which a Version Negotiation packet lists them.
-const VERSIONS: [Version; 1] = [Version::V1];
 
 /// Answers outside connections that wait to be sent; more are dropped.
 const MAX_REPLIES: usize = 16;
@@ -162,7 +160,7 @@ impl Endpoint {
         };
         match self.routes.get(&destination) {
             Some(index) => self.deliver(now, *index, path, ecn, datagram),
-            None if look.version.is_some_and(|version| !VERSIONS.contains(&version)) => {
+            None if look.version.is_some_and(|version| !self.accepts_version(version)) => {
                 self.negotiate_version(path, &look, datagram.len());
             }
             None => self.accept(now, path, ecn, datagram),
@@ -182,9 +180,25 @@ impl Endpoint {
     fn negotiate_version(&mut self, path: FourTuple, look: &FirstLook<'_>, len: usize) {
         let foreign = look.version.is_some_and(|version| version != Version::NEGOTIATION);
         if self.server.is_some() && foreign && len >= MIN_DATAGRAM_SIZE {
+            let versions = self.listed_versions();
             let first_byte = self.rng.u64() as u8;
-            self.reply(Reply::version_negotiation(path, look, first_byte, &VERSIONS));
+            self.reply(Reply::version_negotiation(path, look, first_byte, &versions));
         }
+    }
+
+    fn accepts_version(&self, version: Version) -> bool {
+        self.server.as_ref().is_some_and(|server| server.transport.versions.accepts(version))
+    }
+
+    /// What a Version Negotiation packet lists: the versions that the server accepts and, where it greases, one that
+    /// means nothing (RFC 9000 section 6.3).
+    fn listed_versions(&mut self) -> Vec<Version> {
+        let Some(transport) = self.server.as_ref().map(|server| &server.transport) else { return Vec::new() };
+        let mut versions: Vec<_> = transport.versions.supported().collect();
+        if transport.grease {
+            versions.push(Version::reserved(self.rng.u64() as u32));
+        }
+        versions
     }
 
     fn reply(&mut self, reply: Option<Reply>) {
@@ -207,7 +221,7 @@ impl Endpoint {
             return self.reply(reply);
         }
         let start = self.start(now, path);
-        let mut connection = Connection::server(&server, layout.dcid, layout.scid, start);
+        let mut connection = Connection::server(&server, layout.version, layout.dcid, layout.scid, start);
         connection.receive(now, path, ecn, datagram);
         // A first packet that is not authentic leaves nothing behind.
         if connection.stats().packets_received > 0 {

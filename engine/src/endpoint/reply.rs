@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::crypto::{self, TAG_LEN, initial_keys};
 use crate::error::TransportErrorCode;
 use crate::packet::{self, ConnectionClose, FirstLook, Frame, Layout, LongHeader, PacketType};
+use crate::version_negotiation::MAX_VERSIONS;
 use crate::wire::{FourTuple, Side, Version, Writer};
 
 /// A datagram that answers one without a connection.
@@ -22,7 +23,7 @@ impl Reply {
         first_byte: u8,
         versions: &[Version],
     ) -> Option<Self> {
-        let mut buffer = [0; 7 + 2 * 255 + 4 * 8];
+        let mut buffer = [0; 7 + 2 * 255 + 4 * (MAX_VERSIONS + 1)];
         let mut writer = Writer::new(&mut buffer);
         packet::encode_version_negotiation(&mut writer, look.scid, look.dcid, first_byte, versions);
         (!writer.overflowed()).then(|| Self { datagram: Vec::from(writer.written()), path })

@@ -28,9 +28,6 @@ pub use parse::{FirstLook, HeaderError, Layout, first_look, parse, parse_greased
 
 use crate::wire::{Level, Version};
 
-/// QUIC version 2 (RFC 9369 section 3.1).
-const V2: Version = Version(0x6b33_43cf);
-
 /// The bit that tells long headers from short ones (RFC 8999 section 5).
 const LONG_HEADER: u8 = 0x80;
 /// The bit that is set in every packet of versions 1 and 2 (RFC 9000 section 17.2), unless greased (RFC 9287).
@@ -78,13 +75,13 @@ impl PacketType {
             Self::Handshake => 2,
             Self::Retry | Self::VersionNegotiation | Self::OneRtt => 3,
         };
-        let shift = if version.0 == V2.0 { 1 } else { 0 };
+        let shift = if version.0 == Version::V2.0 { 1 } else { 0 };
         ((bits + shift) & 3) << 4
     }
 
     /// The type of a long header whose first byte is `first`: the inverse of [`type_bits`](Self::type_bits).
     const fn of_long_header(first: u8, version: Version) -> Self {
-        let shift = if version.0 == V2.0 { 3 } else { 0 };
+        let shift = if version.0 == Version::V2.0 { 3 } else { 0 };
         match ((first >> 4) + shift) & 3 {
             0 => Self::Initial,
             1 => Self::ZeroRtt,

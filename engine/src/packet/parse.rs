@@ -1,7 +1,7 @@
 use core::fmt;
 use core::ops::Range;
 
-use super::{FIXED_BIT, LONG_HEADER, PacketType, RETRY_TAG_LEN, V2};
+use super::{FIXED_BIT, LONG_HEADER, PacketType, RETRY_TAG_LEN};
 use crate::wire::{ConnectionId, Reader, UnexpectedEnd, Version};
 
 /// What every version of QUIC lets a receiver see (RFC 8999).
@@ -126,7 +126,7 @@ pub fn parse_greased(packet: &[u8], local_cid_len: usize) -> Result<Layout, Head
         });
     }
     let version = Version(reader.u32()?);
-    if ![Version::NEGOTIATION, Version::V1, V2].contains(&version) {
+    if version != Version::NEGOTIATION && !version.is_supported() {
         return Err(HeaderError::UnsupportedVersion(version));
     }
     let dcid = ConnectionId::new(connection_id(&mut reader)?).ok_or(HeaderError::ConnectionIdTooLong)?;

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::{SettingsError, TransportSettings};
+use crate::version_negotiation::VersionSettings;
 
 /// Makes [`TransportSettings`] that are within their ranges; from [`TransportSettings::builder`].
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,8 @@ setters! {
     initial_packet_number: u32,
     keep_alive: Option<Duration>,
     handshake_timeout: Option<Duration>,
+    versions: VersionSettings,
+    grease: bool,
 }
 
 impl TransportSettingsBuilder {

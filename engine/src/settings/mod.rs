@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 
 use crate::crypto;
 use crate::tls;
+use crate::wire::Version;
 
 pub use builder::TransportSettingsBuilder;
 pub use transport::TransportSettings;
@@ -33,6 +34,21 @@ pub struct ServerConfig {
     pub crypto: Arc<dyn crypto::Provider>,
     /// Transport settings.
     pub transport: TransportSettings,
+}
+
+impl ClientConfig {
+    /// The configuration for another attempt, after one with this configuration ended in
+    /// [`ConnectionError::VersionNegotiation`](crate::ConnectionError::VersionNegotiation) with the versions that the
+    /// server listed (RFC 9368 section 2.1). `None` where there is no version in common, or where this attempt was
+    /// already such a one.
+    #[must_use]
+    pub fn after_version_negotiation(&self, supported: &[Version]) -> Option<Self> {
+        let chosen = self.transport.versions.select(supported)?;
+        let mut config = self.clone();
+        config.transport.versions.original = Some(self.transport.versions.chosen);
+        config.transport.versions.chosen = chosen;
+        Some(config)
+    }
 }
 
 #[cfg(feature = "ring")]

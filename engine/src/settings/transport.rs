@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::builder::TransportSettingsBuilder;
+use crate::version_negotiation::VersionSettings;
 
 /// Transport settings of one end of a connection.
 ///
@@ -61,6 +62,12 @@ pub struct TransportSettings {
     /// Gives up when the handshake takes longer: above zero. Default: 10 s, so that a name that leads nowhere is an
     /// error soon; `None` leaves it to the idle timeout.
     pub handshake_timeout: Option<Duration>,
+    /// The versions of QUIC: at most 16 in each list, none of them 0. Default: starts with version 1,
+    /// speaks 1 and 2.
+    pub versions: VersionSettings,
+    /// Sends what means nothing, so that peers and middleboxes keep ignoring it: a reserved transport parameter (RFC
+    /// 9000 section 18.1) and reserved versions (sections 6.3 and 15). Default: true.
+    pub grease: bool,
 }
 
 impl Default for TransportSettings {
@@ -84,6 +91,8 @@ impl Default for TransportSettings {
             initial_packet_number: 0,
             keep_alive: None,
             handshake_timeout: Some(Duration::from_secs(10)),
+            versions: VersionSettings::default(),
+            grease: true,
         }
     }
 }

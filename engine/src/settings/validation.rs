@@ -5,7 +5,8 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::TransportSettings;
-use crate::wire::varint;
+use crate::version_negotiation::MAX_VERSIONS;
+use crate::wire::{Version, varint};
 
 /// A setting outside its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ impl TransportSettings {
             initial_packet_number,
             keep_alive,
             handshake_timeout,
+            versions,
+            grease: _,
         } = self;
         let idle = max_idle_timeout.as_millis() <= u128::from(varint::MAX);
         check(idle, "max_idle_timeout", "0 to 2^62 - 1 milliseconds; 0 is none")?;
@@ -92,6 +95,13 @@ impl TransportSettings {
         check((2..=8).contains(active_connection_id_limit), "active_connection_id_limit", "2 to 8")?;
         check(*initial_packet_number < 1 << 31, "initial_packet_number", "0 to 2^31 - 1")?;
         check(keep_alive.is_none_or(|period| !period.is_zero()), "keep_alive", "above zero, or none")?;
-        check(handshake_timeout.is_none_or(|limit| !limit.is_zero()), "handshake_timeout", "above zero, or none")
+        check(handshake_timeout.is_none_or(|limit| !limit.is_zero()), "handshake_timeout", "above zero, or none")?;
+        let lists = [&versions.available, &versions.preferred];
+        let version = versions.chosen != Version::NEGOTIATION;
+        check(
+            version && lists.iter().all(|list| list.len() <= MAX_VERSIONS),
+            "versions",
+            "at most 16 in a list, none 0",
+        )
     }
 }

@@ -52,13 +52,27 @@ pub struct Version(pub u32);
 impl Version {
     /// QUIC version 1 (RFC 9000).
     pub const V1: Self = Self(1);
+    /// QUIC version 2 (RFC 9369 section 3.1).
+    pub const V2: Self = Self(0x6b33_43cf);
     /// The number that marks a Version Negotiation packet (RFC 8999 section 6).
     pub const NEGOTIATION: Self = Self(0);
+
+    /// Whether this crate speaks it: versions 1 and 2.
+    #[must_use]
+    pub const fn is_supported(self) -> bool {
+        self.0 == Self::V1.0 || self.0 == Self::V2.0
+    }
 
     /// Whether the number is reserved to exercise version negotiation (RFC 9000 section 15).
     #[must_use]
     pub const fn is_reserved(self) -> bool {
         self.0 & 0x0f0f_0f0f == 0x0a0a_0a0a
+    }
+
+    /// One of the reserved numbers, made of the upper four bits of each byte of `bits`.
+    #[must_use]
+    pub const fn reserved(bits: u32) -> Self {
+        Self(bits & 0xf0f0_f0f0 | 0x0a0a_0a0a)
     }
 }
 
