@@ -8,8 +8,8 @@ use std::time::Duration;
 use quillon::crypto::CipherSuite;
 use quillon::tls::rustls::{RustlsClient, RustlsServer};
 use quillon::{
-    ClientConfig, Connection, ConnectionHandle, Ecn, Endpoint, EndpointConfig, Event, FourTuple, ServerConfig, Time,
-    Transmit, TransportSettings,
+    ClientConfig, Connection, ConnectionHandle, Ecn, Endpoint, EndpointConfig, Event, FourTuple, ServerConfig, Side,
+    Time, Transmit, TransportSettings,
 };
 
 pub const MILLISECOND: Time = 1_000_000;
@@ -99,6 +99,12 @@ impl End {
         }
     }
 
+    /// Gives this end a datagram as if its peer had sent it.
+    pub fn inject(&mut self, now: Time, mut datagram: Vec<u8>) {
+        let path = self.path();
+        self.endpoint.receive(now, path, Ecn::NotEct, &mut datagram);
+    }
+
     fn receive(&mut self, now: Time) {
         while let Some((at, _)) = self.inbound.front()
             && *at <= now
@@ -143,6 +149,14 @@ impl Pair {
         };
         pair.server.endpoint.set_server(Some(server_config(transport))).unwrap();
         pair
+    }
+
+    /// The end on `side`.
+    pub fn end(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
     }
 
     pub fn connect(&mut self) -> ConnectionHandle {
