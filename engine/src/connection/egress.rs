@@ -14,7 +14,7 @@ use crate::packet::{self, EcnCounts, Frame, LongHeader, PacketType, ShortHeader}
 use crate::path::MIN_DATAGRAM_SIZE;
 use crate::recovery::SentPacket;
 use crate::stream::Control;
-use crate::wire::{Ecn, Level, Space, Time, Writer};
+use crate::wire::{ConnectionId, Ecn, Level, Space, Time, Writer};
 
 /// The levels that packets are written in, in the order in which they share a datagram.
 const LEVELS: [Level; 3] = [Level::Initial, Level::Handshake, Level::OneRtt];
@@ -36,7 +36,7 @@ enum Want {
 }
 
 /// A packet in plain text, its tag's room behind it.
-struct Draft {
+pub(super) struct Draft {
     level: Level,
     pn: u64,
     pn_offset: usize,
@@ -45,7 +45,7 @@ struct Draft {
     length_offset: Option<usize>,
     start: usize,
     /// The end of the frames; the tag follows.
-    end: usize,
+    pub(super) end: usize,
     ack_eliciting: bool,
     /// Padding counts as in flight (RFC 9002 section 2).
     padded: bool,
@@ -66,9 +66,12 @@ impl Connection {
             self.fail(now, error);
             return self.transmit_close(now, buffer);
         }
-        let mut segment_size = self.path.max_datagram_size();
+        let mut segment_size = self.paths.active().max_datagram_size();
         if buffer.len() < segment_size {
             return Transmit::Idle(Idle::BufferTooSmall);
+        }
+        if let Some(probe) = self.write_probe(now, buffer) {
+            return Transmit::Send(probe);
         }
         let (mut len, mut datagrams, mut idle) = (0, 0u64, Idle::Nothing);
         while let Some(room) = buffer.get_mut(len..).and_then(|rest| rest.get_mut(..segment_size)) {
@@ -94,7 +97,7 @@ impl Connection {
             self.app_limited = matches!(idle, Idle::Nothing | Idle::FlowControl);
             return Transmit::Idle(idle);
         }
-        Transmit::Send(Outgoing { len, segment_size, path: self.path.addresses(), ecn: Ecn::NotEct })
+        Transmit::Send(Outgoing { len, segment_size, path: self.paths.active().addresses(), ecn: Ecn::NotEct })
     }
 
     /// Writes one datagram of at most `out.len()` bytes. Tells its size, or why there is none.
@@ -105,7 +108,7 @@ impl Connection {
             return Err(if blocked { Idle::FlowControl } else { Idle::Nothing });
         }
         let (wants, held_back) = self.gate(now, wants);
-        let allowance = usize::try_from(self.path.allowance()).unwrap_or(usize::MAX);
+        let allowance = usize::try_from(self.paths.active().allowance()).unwrap_or(usize::MAX);
         // An Initial is padded to 1200 bytes: below that allowance it cannot be sent at all.
         let least = if wants.first().is_some_and(|want| *want != Want::Nothing) { MIN_DATAGRAM_SIZE } else { MIN_ROOM };
         if allowance < least {
@@ -155,7 +158,6 @@ impl Connection {
             || (space == Space::Application
                 && (self.pending.handshake_done
                     || self.pending.ping
-                    || self.path.has_response()
                     || self.local_ids.has_unsent()
                     || self.remote_ids.has_retiring()
                     || self.streams.has_control()
@@ -178,7 +180,7 @@ impl Connection {
         if !wants.contains(&Want::Data) {
             return (wants, None);
         }
-        let size = self.path.max_datagram_size() as u64;
+        let size = self.paths.active().max_datagram_size() as u64;
         let in_flight = self.recovery.bytes_in_flight();
         let window = self.congestion.window();
         let held_back = if in_flight.saturating_add(size) > window {
@@ -247,13 +249,17 @@ impl Connection {
         Some(draft)
     }
 
-    /// Writes a packet's header.
+    /// Writes a packet's header, for the path in use.
     fn begin(&self, level: Level, writer: &mut Writer<'_>) -> Option<Draft> {
+        self.begin_to(level, self.remote_ids.active(), writer)
+    }
+
+    /// Writes a packet's header, to this connection ID of the peer.
+    pub(super) fn begin_to(&self, level: Level, dcid: ConnectionId, writer: &mut Writer<'_>) -> Option<Draft> {
         let space = level.space();
         let pn = self.recovery.next_packet_number(space);
         let pn_len = packet::number::encoded_len(pn, self.recovery.largest_acked(space));
         let start = writer.position();
-        let dcid = self.remote_ids.active();
         let (pn_offset, length_offset) = if level == Level::OneRtt {
             let key_phase = self.keys.one_rtt()?.phase();
             (ShortHeader { dcid, spin: false, key_phase }.encode(writer, pn, pn_len), None)
@@ -311,11 +317,6 @@ impl Connection {
             frames.push(SentFrame::HandshakeDone);
         }
         while fits(writer)
-            && let Some(data) = self.path.take_response()
-        {
-            Frame::PathResponse(data).encode(writer);
-        }
-        while fits(writer)
             && let Some(issued) = self.local_ids.next_unsent()
         {
             let (sequence, cid, reset_token) = (issued.sequence, issued.id, issued.reset_token);
@@ -363,7 +364,7 @@ impl Connection {
     }
 
     fn seal_and_record(&mut self, now: Time, drafts: [Option<Draft>; 3], datagram: &mut [u8]) {
-        self.path.on_sent(datagram.len());
+        self.paths.active_mut().on_sent(datagram.len());
         self.stats.datagrams_sent += 1;
         self.stats.bytes_sent += datagram.len() as u64;
         for draft in drafts.into_iter().flatten() {
@@ -377,7 +378,7 @@ impl Connection {
         }
     }
 
-    fn seal(&mut self, draft: &Draft, packet: &mut [u8]) {
+    pub(super) fn seal(&mut self, draft: &Draft, packet: &mut [u8]) {
         let pn_offset = draft.pn_offset - draft.start;
         if let Some(length_offset) = draft.length_offset {
             packet::set_length(packet, length_offset - draft.start, packet.len() - pn_offset);
@@ -385,7 +386,7 @@ impl Connection {
         self.keys.seal(draft.level, draft.pn, pn_offset, draft.pn_len, packet);
     }
 
-    fn record(&mut self, now: Time, draft: &Draft, size: usize) {
+    pub(super) fn record(&mut self, now: Time, draft: &Draft, size: usize) {
         let space = draft.level.space();
         let in_flight = draft.ack_eliciting || draft.padded;
         let sent = SentPacket { pn: draft.pn, time: now, size, ack_eliciting: draft.ack_eliciting, in_flight };
@@ -409,7 +410,7 @@ impl Connection {
         buffer: &mut [u8],
         write: impl Fn(Level, &mut Writer<'_>, usize),
     ) -> Option<Outgoing> {
-        let allowance = usize::try_from(self.path.allowance()).unwrap_or(usize::MAX);
+        let allowance = usize::try_from(self.paths.active().allowance()).unwrap_or(usize::MAX);
         let limit = buffer.len().min(allowance).min(MIN_DATAGRAM_SIZE);
         let mut writer = Writer::new(buffer.get_mut(..limit)?);
         let mut drafts: [Option<Draft>; 3] = [None, None, None];
@@ -435,7 +436,7 @@ impl Connection {
             return None;
         }
         self.seal_and_record(now, drafts, buffer.get_mut(..len)?);
-        Some(Outgoing { len, segment_size: len, path: self.path.addresses(), ecn: Ecn::NotEct })
+        Some(Outgoing { len, segment_size: len, path: self.paths.active().addresses(), ecn: Ecn::NotEct })
     }
 }
 

@@ -68,7 +68,7 @@ impl Connection {
                 Ok(())
             }
             Frame::PathChallenge(data) => {
-                self.path.on_challenge(data);
+                self.paths.on_challenge(data);
                 Ok(())
             }
             // No challenge of ours is outstanding; an answer that nobody asked for means nothing (RFC 9000

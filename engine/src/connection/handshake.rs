@@ -366,8 +366,8 @@ impl Connection {
             });
         };
         let size = u64::from(self.settings.max_udp_payload_size).min(peer.max_udp_payload_size);
-        self.path.set_max_datagram_size(usize::try_from(size).unwrap_or(usize::MAX));
-        let mtu = self.path.max_datagram_size() as u64;
+        self.paths.active_mut().set_max_datagram_size(usize::try_from(size).unwrap_or(usize::MAX));
+        let mtu = self.paths.active().max_datagram_size() as u64;
         self.congestion.on_mtu(mtu);
         self.pacer.on_mtu(mtu);
         self.handshake.complete = true;

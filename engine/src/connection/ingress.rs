@@ -7,6 +7,7 @@ use super::{Connection, ConnectionError};
 use crate::crypto::{OneRttKeys, OpenError};
 use crate::error::{TransportError, TransportErrorCode};
 use crate::packet::{self, Layout, PacketType};
+use crate::path::Arrival;
 use crate::wire::{ConnectionId, Ecn, FourTuple, Level, Space, Time};
 
 /// Packets that may wait for their keys, all together.
@@ -54,20 +55,24 @@ impl Connection {
         match self.state {
             State::Open => {}
             State::Closing(_) => {
-                self.path.on_received(datagram.len());
-                self.on_datagram_while_closing();
+                // RFC 9000 section 10.2.1: packets from elsewhere need no answer.
+                if let Arrival::Known(_) = self.paths.arrive(path, datagram.len()) {
+                    self.on_datagram_while_closing();
+                }
                 return;
             }
             State::Draining { .. } | State::Drained => return,
         }
-        if !self.path.matches(&path) {
+        if let Arrival::Unknown { addresses, .. } = self.paths.arrive(path, datagram.len())
+            && !self.may_arrive_from(&addresses)
+        {
             self.stats.packets_dropped += 1;
             return;
         }
         self.stats.datagrams_received += 1;
         self.stats.bytes_received += datagram.len() as u64;
-        self.path.on_received(datagram.len());
         self.receive_packets(now, ecn, datagram);
+        self.paths.arrive_on_active();
         self.replay_undecryptable(now);
     }
 
@@ -186,7 +191,7 @@ impl Connection {
         if level == Level::Handshake && !self.side().is_client() {
             // A Handshake packet proves the client's address (RFC 9000 section 8.1), and ends the use of Initial
             // packets (RFC 9001 section 4.9.1).
-            self.path.validate();
+            self.paths.active_mut().validate();
             self.discard_space(Space::Initial);
         }
         let space = level.space();

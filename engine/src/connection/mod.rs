@@ -18,6 +18,8 @@ mod frames;
 mod handshake;
 mod ingress;
 mod keys;
+mod migration;
+mod probe;
 mod sent;
 mod streams;
 mod timers;
@@ -36,7 +38,7 @@ use crate::connection_id::{LocalIds, RemoteIds, Route};
 use crate::crypto::{self, initial_keys};
 use crate::diagnostics::Stats;
 use crate::error::TransportErrorCode;
-use crate::path::Path;
+use crate::path::Paths;
 use crate::recovery::Recovery;
 use crate::rng::Rng;
 use crate::settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings};
@@ -164,7 +166,7 @@ pub struct Connection {
     state: State,
     handshake: Handshake,
     keys: KeyRing,
-    path: Path,
+    paths: Paths,
     local_ids: LocalIds,
     remote_ids: RemoteIds,
     streams: Streams,
@@ -191,7 +193,7 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("side", &self.side())
             .field("state", &self.state)
-            .field("path", &self.path.addresses())
+            .field("path", &self.paths.active().addresses())
             .finish_non_exhaustive()
     }
 }
@@ -262,7 +264,7 @@ impl Connection {
             state: State::Open,
             handshake: Handshake::new(side, version, original, local, now, unix_time, rng.fork()),
             keys,
-            path: Path::new(path, side.is_client()),
+            paths: Paths::new(path, !side.is_client()),
             local_ids: LocalIds::new(local, reset_token),
             remote_ids: RemoteIds::new(remote, settings.active_connection_id_limit),
             streams: Streams::new(side, &streams::stream_settings(&settings)),
@@ -305,7 +307,7 @@ impl Connection {
     /// The addresses of the path in use.
     #[must_use]
     pub const fn path(&self) -> FourTuple {
-        self.path.addresses()
+        self.paths.active().addresses()
     }
 
     /// The application protocol that both ends chose, once the handshake tells.
@@ -370,7 +372,7 @@ impl Connection {
             congestion_window: self.congestion.window(),
             bytes_in_flight: self.recovery.bytes_in_flight(),
             ssthresh: self.congestion.ssthresh(),
-            max_udp_payload_size: self.path.max_datagram_size() as u64,
+            max_udp_payload_size: self.paths.active().max_datagram_size() as u64,
             ..self.stats
         }
     }

@@ -63,7 +63,8 @@ impl Feedback<SentFrame> for Fate<'_> {
             SentFrame::Stream(chunk) => self.streams.on_data_acked(&chunk),
             SentFrame::Control(control) => self.streams.on_control_acked(&control),
             SentFrame::HandshakeDone => self.pending.handshake_done = false,
-            SentFrame::NewConnectionId { .. } | SentFrame::RetireConnectionId { .. } => {}
+            SentFrame::NewConnectionId { .. } => {}
+            SentFrame::RetireConnectionId { .. } => self.remote_ids.on_acked(),
         }
     }
 

@@ -95,7 +95,7 @@ impl Connection {
                 || self.timers.peer_validated_address
                 || self.is_handshake_confirmed(),
             // An Initial takes a full datagram: below that the server has to wait for the client.
-            amplification_limited: self.path.allowance() < MIN_DATAGRAM_SIZE as u64,
+            amplification_limited: self.paths.active().allowance() < MIN_DATAGRAM_SIZE as u64,
         }
     }
 

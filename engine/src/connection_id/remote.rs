@@ -6,7 +6,8 @@ use crate::error::{TransportError, TransportErrorCode};
 use crate::ranges::RangeSet;
 use crate::wire::ConnectionId;
 
-/// RETIRE_CONNECTION_ID frames that wait at once. A peer that makes us retire faster is closed (RFC 9000 section 5.1.2).
+/// Connection IDs that are retired and not acknowledged at once. A peer that makes us retire faster is closed (RFC 9000
+/// section 5.1.2).
 const MAX_RETIRING: usize = 32;
 /// Retired sequence numbers are remembered as ranges; a peer that leaves this many holes is closed.
 const MAX_RETIRED_RANGES: usize = 64;
@@ -17,13 +18,18 @@ pub struct RemoteIds {
     /// How many connection IDs we keep: our `active_connection_id_limit`.
     limit: usize,
     active: Active,
+    /// Those used on other paths than the one in use.
+    in_use: Vec<Active>,
     spare: Vec<Issued>,
     retire_prior_to: u64,
     retired: RangeSet,
+    /// Sequence numbers whose RETIRE_CONNECTION_ID waits to be sent.
     retiring: VecDeque<u64>,
+    /// How many are retired and not acknowledged, those that wait included.
+    unacknowledged: usize,
 }
 
-/// The connection ID in use.
+/// A connection ID in use.
 #[derive(Clone, Copy, Debug)]
 struct Active {
     sequence: u64,
@@ -39,17 +45,91 @@ impl RemoteIds {
         Self {
             limit: limit as usize,
             active: Active { sequence: 0, id: handshake_id, reset_token: None },
+            in_use: Vec::new(),
             spare: Vec::new(),
             retire_prior_to: 0,
             retired: RangeSet::new(),
             retiring: VecDeque::new(),
+            unacknowledged: 0,
         }
     }
 
-    /// The connection ID that packets are sent to.
+    /// The connection ID that packets are sent to on the path in use.
     #[must_use]
     pub const fn active(&self) -> ConnectionId {
         self.active.id
+    }
+
+    /// Its sequence number.
+    #[must_use]
+    pub const fn active_sequence(&self) -> u64 {
+        self.active.sequence
+    }
+
+    /// The connection ID in use with this sequence number; the active one, where that is not in use any more.
+    #[must_use]
+    pub fn id(&self, sequence: u64) -> ConnectionId {
+        self.in_use.iter().find(|id| id.sequence == sequence).map_or(self.active.id, |id| id.id)
+    }
+
+    /// Whether the connection ID with this sequence number is in use, on any path.
+    #[must_use]
+    pub fn is_in_use(&self, sequence: u64) -> bool {
+        self.active.sequence == sequence || self.in_use.iter().any(|id| id.sequence == sequence)
+    }
+
+    /// Whether there is one that has not been used.
+    #[must_use]
+    pub const fn has_spare(&self) -> bool {
+        !self.spare.is_empty()
+    }
+
+    /// Takes an unused connection ID for another path: `sequence` if it is given and unused, otherwise the oldest.
+    /// A peer whose connection IDs are empty has one for all paths.
+    pub fn take_spare(&mut self, sequence: Option<u64>) -> Option<u64> {
+        if self.active.id.is_empty() {
+            return Some(self.active.sequence);
+        }
+        let wanted = self.spare.iter().position(|issued| Some(issued.sequence) == sequence);
+        let at = wanted.or_else(|| self.oldest_spare())?;
+        let issued = self.spare.swap_remove(at);
+        self.in_use.push(Active { sequence: issued.sequence, id: issued.id, reset_token: Some(issued.reset_token) });
+        Some(issued.sequence)
+    }
+
+    fn oldest_spare(&self) -> Option<usize> {
+        (0..self.spare.len()).min_by_key(|at| self.spare.get(*at).map(|issued| issued.sequence))
+    }
+
+    /// The path that uses the connection ID with this sequence number is the one in use now. The one before stays in
+    /// use on its path.
+    pub fn activate(&mut self, sequence: u64) {
+        if let Some(other) = self.in_use.iter_mut().find(|id| id.sequence == sequence) {
+            core::mem::swap(&mut self.active, other);
+        }
+    }
+
+    /// No path but the one in use needs the connection ID with this sequence number any more: it is retired (RFC 9000
+    /// section 5.1.2).
+    pub fn release(&mut self, sequence: u64) -> Result<(), TransportError> {
+        match self.in_use.iter().position(|id| id.sequence == sequence) {
+            Some(at) => {
+                self.in_use.swap_remove(at);
+                self.retire(sequence)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Goes over to an unused connection ID on the path in use, and retires the one before. Tells whether there was
+    /// one.
+    pub fn rotate(&mut self) -> Result<bool, TransportError> {
+        let Some(at) = self.oldest_spare() else { return Ok(false) };
+        let next = self.spare.swap_remove(at);
+        let old = self.active.sequence;
+        self.active = Active { sequence: next.sequence, id: next.id, reset_token: Some(next.reset_token) };
+        self.retire(old)?;
+        Ok(true)
     }
 
     /// The peer chose another connection ID during the handshake: the source connection ID of a Retry or of its
@@ -65,10 +145,11 @@ impl RemoteIds {
         }
     }
 
-    /// Whether `token` announces a stateless reset of this connection (RFC 9000 section 10.3.1).
+    /// Whether `token` announces a stateless reset of this connection: whether it belongs to a connection ID in use
+    /// (RFC 9000 section 10.3.1).
     #[must_use]
     pub fn is_reset_token(&self, token: &[u8; 16]) -> bool {
-        self.active.reset_token.as_ref() == Some(token)
+        core::iter::once(&self.active).chain(&self.in_use).any(|id| id.reset_token.as_ref() == Some(token))
     }
 
     /// A NEW_CONNECTION_ID arrived (RFC 9000 section 19.15). Its encoding has been checked.
@@ -80,7 +161,8 @@ impl RemoteIds {
         if let Some(known) = self.known(new.sequence) {
             let same = known.id == new.id && known.reset_token.is_none_or(|token| token == new.reset_token);
             return if same {
-                Ok(())
+                self.retire_prior_to = self.retire_prior_to.max(retire_prior_to);
+                self.retire_old()
             } else {
                 Err(TransportError::new(ERROR, "one sequence number for two connection IDs"))
             };
@@ -88,7 +170,10 @@ impl RemoteIds {
         if self.retired.contains(new.sequence) {
             return Ok(());
         }
-        if self.active.id == new.id || self.spare.iter().any(|issued| issued.id == new.id) {
+        let same_id = self.active.id == new.id
+            || self.in_use.iter().any(|id| id.id == new.id)
+            || self.spare.iter().any(|issued| issued.id == new.id);
+        if same_id {
             return Err(TransportError::new(ERROR, "one connection ID with two sequence numbers"));
         }
         // RFC 9000 section 5.1.2: retire first, then count against the limit.
@@ -99,7 +184,7 @@ impl RemoteIds {
             self.spare.push(new);
         }
         self.retire_old()?;
-        if self.spare.len() + 1 > self.limit {
+        if self.spare.len() + self.in_use.len() + 1 > self.limit {
             return Err(TransportError::new(
                 TransportErrorCode::CONNECTION_ID_LIMIT_ERROR,
                 "more connection IDs than active_connection_id_limit",
@@ -109,8 +194,8 @@ impl RemoteIds {
     }
 
     fn known(&self, sequence: u64) -> Option<Active> {
-        if self.active.sequence == sequence {
-            return Some(self.active);
+        if let Some(id) = core::iter::once(&self.active).chain(&self.in_use).find(|id| id.sequence == sequence) {
+            return Some(*id);
         }
         let issued = self.spare.iter().find(|issued| issued.sequence == sequence)?;
         Some(Active { sequence, id: issued.id, reset_token: Some(issued.reset_token) })
@@ -121,14 +206,15 @@ impl RemoteIds {
             let old = self.spare.swap_remove(at);
             self.retire(old.sequence)?;
         }
-        if self.active.sequence < self.retire_prior_to {
-            // The new frame's own ID is at or above retire_prior_to, so that a spare exists; without one the old
-            // ID stays in use rather than none.
-            if let Some(at) = (0..self.spare.len()).min_by_key(|at| self.spare.get(*at).map(|issued| issued.sequence)) {
-                let next = self.spare.swap_remove(at);
-                let old = self.active.sequence;
-                self.active = Active { sequence: next.sequence, id: next.id, reset_token: Some(next.reset_token) };
-                self.retire(old)?;
+        while let Some(at) = self.in_use.iter().position(|id| id.sequence < self.retire_prior_to) {
+            let old = self.in_use.swap_remove(at);
+            self.retire(old.sequence)?;
+        }
+        if self.active.sequence < self.retire_prior_to && !self.rotate()? {
+            // The frame's own ID is at or above retire_prior_to: where it is no spare, another path has it.
+            if let Some(other) = self.in_use.pop() {
+                let old = core::mem::replace(&mut self.active, other);
+                self.retire(old.sequence)?;
             }
         }
         Ok(())
@@ -137,7 +223,8 @@ impl RemoteIds {
     fn retire(&mut self, sequence: u64) -> Result<(), TransportError> {
         self.retired.insert(sequence..sequence.saturating_add(1));
         self.retiring.push_back(sequence);
-        if self.retiring.len() > MAX_RETIRING || self.retired.range_count() > MAX_RETIRED_RANGES {
+        self.unacknowledged += 1;
+        if self.unacknowledged > MAX_RETIRING || self.retired.range_count() > MAX_RETIRED_RANGES {
             return Err(TransportError::new(
                 TransportErrorCode::CONNECTION_ID_LIMIT_ERROR,
                 "connection IDs are retired faster than acknowledged",
@@ -155,6 +242,11 @@ impl RemoteIds {
     #[must_use]
     pub fn has_retiring(&self) -> bool {
         !self.retiring.is_empty()
+    }
+
+    /// A RETIRE_CONNECTION_ID was acknowledged.
+    pub const fn on_acked(&mut self) {
+        self.unacknowledged = self.unacknowledged.saturating_sub(1);
     }
 
     /// The RETIRE_CONNECTION_ID with this sequence number was lost.

@@ -1,8 +1,21 @@
-//! A network path: its addresses, what may be sent on it before it is validated, its packet size.
+//! Network paths: their addresses, what may be sent on them before they are validated, their packet sizes.
 //!
-//! Invariant: on an unvalidated path no more than three times the bytes received are sent (RFC 9000 section 8.1).
+//! [`Paths`] holds the path in use, and a few others: those that are being validated, and the last good one, to fall
+//! back to. It decides when a path is challenged and when it has failed; what follows from that (congestion state,
+//! connection IDs, closing) is its caller's.
+//!
+//! Invariants: on a peer's address that is not validated no more than three times the bytes received are sent (RFC
+//! 9000 section 8.1); there are never more than [`MAX_PATHS`] paths; challenges and answers are bounded on each.
 
-use crate::wire::FourTuple;
+mod history;
+mod paths;
+mod validation;
+
+pub use paths::{Arrival, MAX_PATHS, PathDue, Paths, Proof};
+pub use validation::Schedule;
+
+use crate::wire::{ConnectionId, FourTuple, Time};
+use validation::{Answer, Validation};
 
 /// Every path carries a UDP payload of this size (RFC 9000 section 14).
 pub const MIN_DATAGRAM_SIZE: usize = 1200;
@@ -10,37 +23,117 @@ pub const MIN_DATAGRAM_SIZE: usize = 1200;
 /// Responses to PATH_CHALLENGE that wait to be sent; a peer that asks for more at once gets the newest.
 const MAX_RESPONSES: usize = 4;
 
+/// A datagram smaller than this carries no probe: header, PATH_CHALLENGE, tag.
+const MIN_PROBE_SIZE: u64 = 64;
+
+/// Names a path of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PathId(u64);
+
+/// What a path starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct NewPath {
+    /// Its addresses.
+    pub addresses: FourTuple,
+    /// The sequence number of the peer's connection ID that is used on it.
+    pub remote_id: u64,
+    /// Whether it needs no validation.
+    pub validated: bool,
+    /// Whether anti-amplification holds until it is validated: the peer chose its address there, and has not shown
+    /// that it receives at it.
+    pub limited: bool,
+}
+
+/// Counts and measures of one path. Bytes are UDP payload; times are nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PathStats {
+    /// Its addresses.
+    pub addresses: FourTuple,
+    /// Whether it is the one in use: what is not a probe is sent on it.
+    pub active: bool,
+    /// Whether it is validated (RFC 9000 section 8.2).
+    pub validated: bool,
+    /// Whether a validation is under way.
+    pub validating: bool,
+    /// Bytes of the datagrams sent.
+    pub bytes_sent: u64,
+    /// Bytes of the datagrams received.
+    pub bytes_received: u64,
+    /// Datagrams sent.
+    pub datagrams_sent: u64,
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// The smoothed round-trip time of the path in use; for another, that of its last validation, if any.
+    pub rtt: Option<u64>,
+    /// The largest UDP payload that is sent on it.
+    pub max_udp_payload_size: u64,
+}
+
 /// A network path.
 #[derive(Debug)]
 pub struct Path {
+    id: PathId,
     addresses: FourTuple,
+    /// The sequence number of the peer's connection ID that is used on it.
+    remote_id: u64,
+    /// Our connection ID that the peer uses on it, once it has sent something.
+    local_id: Option<ConnectionId>,
     validated: bool,
+    limited: bool,
     received: u64,
     sent: u64,
+    datagrams_received: u64,
+    datagrams_sent: u64,
     max_datagram_size: usize,
     responses: [Option<[u8; 8]>; MAX_RESPONSES],
     next_response: usize,
+    validation: Option<Validation>,
+    /// It is to be the path in use as soon as it is validated.
+    wanted: bool,
+    rtt: Option<u64>,
+    /// When it is dropped.
+    expires: Option<Time>,
 }
 
 impl Path {
-    /// A path on which 1200 bytes are sent at most.
-    #[must_use]
-    pub const fn new(addresses: FourTuple, validated: bool) -> Self {
+    const fn new(id: PathId, new: NewPath) -> Self {
         Self {
-            addresses,
-            validated,
+            id,
+            addresses: new.addresses,
+            remote_id: new.remote_id,
+            local_id: None,
+            validated: new.validated,
+            limited: new.limited,
             received: 0,
             sent: 0,
+            datagrams_received: 0,
+            datagrams_sent: 0,
             max_datagram_size: MIN_DATAGRAM_SIZE,
             responses: [None; MAX_RESPONSES],
             next_response: 0,
+            validation: None,
+            wanted: false,
+            rtt: None,
+            expires: None,
         }
+    }
+
+    /// Which path this is.
+    #[must_use]
+    pub const fn id(&self) -> PathId {
+        self.id
     }
 
     /// The path's addresses.
     #[must_use]
     pub const fn addresses(&self) -> FourTuple {
         self.addresses
+    }
+
+    /// Sets our address on this path.
+    pub const fn set_local(&mut self, local: core::net::SocketAddr) {
+        self.addresses.local = local;
     }
 
     /// Whether a datagram with these addresses belongs to this path. A local address that one side does not know
@@ -56,31 +149,80 @@ impl Path {
         addresses.local.ip().is_unspecified() || self.addresses.local.ip() == addresses.local.ip()
     }
 
-    /// Whether the peer has shown that it receives at this address.
+    /// The sequence number of the peer's connection ID that is used on this path.
+    #[must_use]
+    pub const fn remote_id(&self) -> u64 {
+        self.remote_id
+    }
+
+    /// Changes the peer's connection ID that is used on this path.
+    pub const fn set_remote_id(&mut self, sequence: u64) {
+        self.remote_id = sequence;
+    }
+
+    /// Our connection ID that the peer last used on this path.
+    #[must_use]
+    pub const fn local_id(&self) -> Option<ConnectionId> {
+        self.local_id
+    }
+
+    /// Notes our connection ID that the peer uses on this path.
+    pub const fn set_local_id(&mut self, id: ConnectionId) {
+        self.local_id = Some(id);
+    }
+
+    /// Whether the path is validated; in the handshake, whether the peer has shown that it receives at its address.
     #[must_use]
     pub const fn is_validated(&self) -> bool {
         self.validated
     }
 
-    /// The peer has shown that it receives at this address.
-    pub const fn validate(&mut self) {
+    /// The peer has shown that it receives at this address. Ends a validation.
+    pub fn validate(&mut self) {
         self.validated = true;
+        self.limited = false;
+        self.validation = None;
+    }
+
+    /// Whether a validation is under way.
+    #[must_use]
+    pub const fn is_validating(&self) -> bool {
+        self.validation.is_some()
+    }
+
+    /// Begins to validate the path, or begins anew. Until the outcome it counts as it did before.
+    pub const fn begin_validation(&mut self, now: Time, schedule: Schedule) {
+        self.validation = Some(Validation::new(now, schedule));
+        self.expires = None;
+    }
+
+    /// Whether it is to be the path in use as soon as it is validated.
+    #[must_use]
+    pub const fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Makes it the path in use as soon as it is validated.
+    pub const fn set_wanted(&mut self) {
+        self.wanted = true;
     }
 
     /// Counts a datagram received.
     pub const fn on_received(&mut self, bytes: usize) {
         self.received = self.received.saturating_add(bytes as u64);
+        self.datagrams_received += 1;
     }
 
     /// Counts a datagram sent.
     pub const fn on_sent(&mut self, bytes: usize) {
         self.sent = self.sent.saturating_add(bytes as u64);
+        self.datagrams_sent += 1;
     }
 
     /// How many bytes may be sent now (RFC 9000 section 8.1).
     #[must_use]
     pub const fn allowance(&self) -> u64 {
-        if self.validated { u64::MAX } else { self.received.saturating_mul(3).saturating_sub(self.sent) }
+        if self.limited { self.received.saturating_mul(3).saturating_sub(self.sent) } else { u64::MAX }
     }
 
     /// The largest UDP payload that is sent on this path.
@@ -95,7 +237,7 @@ impl Path {
     }
 
     /// A PATH_CHALLENGE arrived: its data is to be echoed (RFC 9000 section 8.2.2).
-    pub fn on_challenge(&mut self, data: [u8; 8]) {
+    fn on_challenge(&mut self, data: [u8; 8]) {
         if let Some(slot) = self.responses.get_mut(self.next_response) {
             *slot = Some(data);
         }
@@ -107,9 +249,48 @@ impl Path {
         self.responses.iter_mut().find_map(Option::take)
     }
 
-    /// Whether a PATH_RESPONSE waits to be sent.
+    /// Whether a PATH_CHALLENGE is to be sent now.
     #[must_use]
-    pub fn has_response(&self) -> bool {
-        self.responses.iter().any(Option::is_some)
+    pub fn is_challenge_due(&self, now: Time) -> bool {
+        self.validation.as_ref().is_some_and(|validation| validation.is_due(now))
+    }
+
+    /// A PATH_CHALLENGE with `data` was sent, in a datagram of 1200 bytes or in a smaller one.
+    pub fn on_challenge_sent(&mut self, now: Time, data: [u8; 8], full_size: bool) {
+        if let Some(validation) = &mut self.validation {
+            validation.on_sent(now, data, full_size);
+        }
+    }
+
+    fn has_probe(&self, now: Time) -> bool {
+        (self.is_challenge_due(now) || self.responses.iter().any(Option::is_some)) && self.allowance() >= MIN_PROBE_SIZE
+    }
+
+    /// A PATH_RESPONSE arrived. Tells what it proves, if it answers a challenge on this path.
+    fn on_response(&mut self, now: Time, data: &[u8; 8]) -> Option<Answer> {
+        let answer = self.validation.as_ref()?.on_response(now, data)?;
+        self.limited = false;
+        self.rtt = Some(answer.rtt);
+        if answer.full_size {
+            self.validate();
+        } else if let Some(validation) = &mut self.validation {
+            *validation = validation.again(now);
+        }
+        Some(answer)
+    }
+
+    fn stats(&self, active: bool) -> PathStats {
+        PathStats {
+            addresses: self.addresses,
+            active,
+            validated: self.validated,
+            validating: self.validation.is_some(),
+            bytes_sent: self.sent,
+            bytes_received: self.received,
+            datagrams_sent: self.datagrams_sent,
+            datagrams_received: self.datagrams_received,
+            rtt: self.rtt,
+            max_udp_payload_size: self.max_datagram_size as u64,
+        }
     }
 }
