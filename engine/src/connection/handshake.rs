@@ -229,7 +229,15 @@ impl Handshake {
 
     /// What a session of `version` starts with.
     pub(super) fn tls_start<'a>(&mut self, version: Version, transport_parameters: &'a [u8]) -> tls::Start<'a> {
-        tls::Start { version, transport_parameters, rng: self.rng.fork(), unix_time: self.unix_time }
+        tls::Start {
+            version,
+            transport_parameters,
+            rng: self.rng.fork(),
+            unix_time: self.unix_time,
+            resume: None,
+            early_data: false,
+            early_data_context: &[],
+        }
     }
 
     /// Passes what is readable in `space` to TLS. A ClientHello that waits for a decision takes no more.
@@ -327,6 +335,7 @@ impl Connection {
                 tls::Output::KeyLog { label, client_random, secret } => {
                     self.events.push_back(Event::KeyLog(key_log_line(label, &client_random, &secret)));
                 }
+                tls::Output::EarlyData { .. } | tls::Output::SessionTicket(_) => {}
                 tls::Output::HandshakeComplete => {
                     self.apply_peer_parameters()?;
                     self.on_handshake_complete(now)?;

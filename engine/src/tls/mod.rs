@@ -16,7 +16,9 @@ pub use client_hello::ClientHello;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::fmt;
 use core::time::Duration;
 
@@ -62,6 +64,16 @@ pub enum Output {
         /// The secret.
         secret: Secret,
     },
+    /// Whether the server takes the early data that was offered (RFC 9001 section 4.6.2). At a client that gave a
+    /// secret to write 0-RTT packets: once, before the handshake is complete. At a server never: the secret that reads
+    /// 0-RTT packets says that early data is taken.
+    EarlyData {
+        /// Whether it is taken. Where not, what was sent so far is as if it had never been sent.
+        accepted: bool,
+    },
+    /// At a client, once the handshake is complete: what a later connection resumes this session with (RFC 8446
+    /// section 4.6.1).
+    SessionTicket(SessionTicket),
     /// The handshake is complete (RFC 9001 section 4.1.1): the peer is authenticated, transport parameters and the
     /// application protocol are settled. Every secret of the handshake came before.
     HandshakeComplete,
@@ -76,8 +88,8 @@ pub trait Session: Send {
     /// The next thing to do, if any.
     fn poll_output(&mut self) -> Option<Output>;
 
-    /// The peer's transport parameters, encoded, as soon as they have arrived. They are authenticated when the
-    /// handshake completes.
+    /// The peer's transport parameters, encoded, as soon as they have arrived; never those of a session that is
+    /// resumed. They are authenticated when the handshake completes.
     fn peer_transport_parameters(&self) -> Option<&[u8]>;
 
     /// The application protocol that was agreed on.
@@ -91,6 +103,12 @@ pub trait Session: Send {
 
     /// The peer's certificate chain in DER, its own certificate first; empty where it sent none.
     fn peer_certificates(&self) -> Vec<Vec<u8>>;
+
+    /// Whether the handshake resumes an earlier session, once it is complete. The peer's certificates are then those of
+    /// the earlier one.
+    fn is_resumed(&self) -> bool {
+        false
+    }
 
     /// Fills `out` with keying material that both ends can derive, and nobody else (RFC 8446 section 7.5). An error
     /// before the handshake is complete.
@@ -152,6 +170,50 @@ pub mod alert {
     pub const NO_APPLICATION_PROTOCOL: u8 = 120;
 }
 
+/// What a client resumes a session with (RFC 8446 section 4.6.1): a state that only the TLS that made it can read. It
+/// holds secrets. Copies share the state, and it serves one connection: for a second one it is passed over.
+#[derive(Clone)]
+pub struct SessionTicket {
+    state: Arc<dyn Any + Send + Sync>,
+    allows_early_data: bool,
+}
+
+impl SessionTicket {
+    /// A ticket with a state of the TLS implementation's own, and whether the server that issued it may take early data
+    /// with it.
+    #[must_use]
+    pub fn new(state: Arc<dyn Any + Send + Sync>, allows_early_data: bool) -> Self {
+        Self { state, allows_early_data }
+    }
+
+    /// The state, for the implementation that made it.
+    #[must_use]
+    pub fn state(&self) -> &(dyn Any + Send + Sync) {
+        self.state.as_ref()
+    }
+
+    /// Whether the server said that it may take early data.
+    #[must_use]
+    pub const fn allows_early_data(&self) -> bool {
+        self.allows_early_data
+    }
+}
+
+/// Two tickets are equal where they are copies of one.
+impl PartialEq for SessionTicket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+}
+
+impl Eq for SessionTicket {}
+
+impl fmt::Debug for SessionTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionTicket").field("allows_early_data", &self.allows_early_data).finish_non_exhaustive()
+    }
+}
+
 /// What a session starts with.
 #[derive(Debug)]
 pub struct Start<'a> {
@@ -163,6 +225,15 @@ pub struct Start<'a> {
     pub rng: Rng,
     /// The time of day since the Unix epoch, against which certificates are checked.
     pub unix_time: Duration,
+    /// At a client: the session to resume, from a connection of this version of QUIC (RFC 9369 section 5). One that does
+    /// not fit, as it was made with another config or for another name, or has expired, is passed over; the handshake is
+    /// then a full one.
+    pub resume: Option<&'a SessionTicket>,
+    /// At a client: whether to offer early data where the session to resume allows it.
+    pub early_data: bool,
+    /// At a server: what clients remember of us for their early data (RFC 9000 section 7.4.1), encoded. It is kept with
+    /// each session, beside the version of QUIC, and early data is taken only where both are still the same.
+    pub early_data_context: &'a [u8],
 }
 
 /// What makes a client's sessions.

@@ -10,7 +10,7 @@ use quillon::error::alert_name;
 use quillon::rng::Rng;
 use quillon::tls::client_hello::{Progress, parse};
 use quillon::tls::rustls::{RustlsClient, RustlsServer};
-use quillon::tls::{ClientConfig, Output, ServerConfig, Session, Start, TlsError};
+use quillon::tls::{ClientConfig, Output, ServerConfig, Session, SessionTicket, Start, TlsError};
 use quillon::wire::{Level, Side, Version};
 
 pub(crate) const CA: &[u8] = include_bytes!("../data/ca.der");
@@ -29,7 +29,15 @@ pub(crate) fn server() -> RustlsServer {
 }
 
 pub(crate) fn start(parameters: &'static [u8], seed: [u8; 32]) -> Start<'static> {
-    Start { version: Version::V1, transport_parameters: parameters, rng: Rng::from_seed(seed), unix_time: NOW }
+    Start {
+        version: Version::V1,
+        transport_parameters: parameters,
+        rng: Rng::from_seed(seed),
+        unix_time: NOW,
+        resume: None,
+        early_data: false,
+        early_data_context: &[],
+    }
 }
 
 /// One end, with what it has said so far.
@@ -42,6 +50,7 @@ pub(crate) struct End {
     pub(crate) read: Vec<(Level, CipherSuite, Secret)>,
     pub(crate) write: Vec<(Level, CipherSuite, Secret)>,
     pub(crate) key_log: Vec<(&'static str, [u8; 32], Secret)>,
+    pub(crate) tickets: Vec<SessionTicket>,
     pub(crate) complete: bool,
 }
 
@@ -55,6 +64,7 @@ impl End {
             read: Vec::new(),
             write: Vec::new(),
             key_log: Vec::new(),
+            tickets: Vec::new(),
             complete: false,
         };
         end.poll();
@@ -77,6 +87,8 @@ impl End {
                     self.events.push(format!("write {level:?}"));
                     self.write.push((level, suite, secret));
                 }
+                Output::EarlyData { accepted } => self.events.push(format!("early data {accepted}")),
+                Output::SessionTicket(ticket) => self.tickets.push(ticket),
                 Output::KeyLog { label, client_random, secret } => self.key_log.push((label, client_random, secret)),
                 Output::HandshakeComplete => {
                     self.events.push("complete".into());

@@ -13,8 +13,8 @@ use ::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use ::rustls::quic::{ClientConnection, Connection};
 use ::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::scope::{ScopeTime, Tap, surroundings};
-use super::session::{Options, RustlsSession};
+use super::scope::{Exchange, ScopeTime, Tap, surroundings};
+use super::session::{ClientTicket, Options, RustlsSession};
 use super::{ConfigError, check_protocols, crypto_provider, list_protocols, quic_version};
 use crate::crypto::CipherSuite;
 use crate::tls::{Session, Start, TlsError, alert};
@@ -22,6 +22,8 @@ use crate::tls::{Session, Start, TlsError, alert};
 /// A client's TLS settings, shared by its connections.
 pub struct RustlsClient {
     config: Arc<ClientConfig>,
+    /// The same, for sessions that offer early data.
+    with_early_data: Arc<ClientConfig>,
     key_log: bool,
 }
 
@@ -110,9 +112,13 @@ impl ClientBuilder {
             .with_no_client_auth();
         config.alpn_protocols = self.alpn;
         config.key_log = Arc::new(Tap);
-        // What one connection learns must not show in the next one's bytes: no cache of sessions or key shares.
-        config.resumption = Resumption::disabled();
-        Ok(RustlsClient { config: Arc::new(config), key_log: self.key_log })
+        // What one connection learns must not show in the next one's bytes: sessions and key shares that rustls would
+        // cache become tickets, which the caller keeps.
+        config.resumption = Resumption::store(Arc::new(Tap));
+        let mut with_early_data = config.clone();
+        with_early_data.enable_early_data = true;
+        let (config, with_early_data) = (Arc::new(config), Arc::new(with_early_data));
+        Ok(RustlsClient { config, with_early_data, key_log: self.key_log })
     }
 }
 
@@ -144,10 +150,17 @@ impl crate::tls::ClientConfig for RustlsClient {
                 list_protocols(&self.config.alpn_protocols)
             ),
         };
-        RustlsSession::start(surroundings(start.rng, start.unix_time), options, || {
+        let ticket = start.resume.and_then(|ticket| ticket.state().downcast_ref::<ClientTicket>());
+        let ticket = ticket.filter(|ticket| ticket.server_name.as_deref() == Some(server_name));
+        let exchange = Exchange {
+            resume: ticket.and_then(ClientTicket::take),
+            group: ticket.and_then(|ticket| ticket.group),
+            ..Exchange::default()
+        };
+        let config = if start.early_data { &self.with_early_data } else { &self.config };
+        RustlsSession::start(surroundings(start.rng, start.unix_time), exchange, options, || {
             let parameters = start.transport_parameters.to_vec();
-            ClientConnection::new(self.config.clone(), quic_version(start.version), name, parameters)
-                .map(Connection::Client)
+            ClientConnection::new(config.clone(), quic_version(start.version), name, parameters).map(Connection::Client)
         })
     }
 }

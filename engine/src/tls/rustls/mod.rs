@@ -4,18 +4,27 @@
 //! in a scope of `quillon_ambient` with the session's own generator and time of day, and the secrets come out through
 //! rustls' `KeyLog`, caught by the scope of the session whose call is running. rustls' own packet keys are never used.
 //!
-//! Invariants: nothing is shared between the sessions of a config that one of them could change (no session cache, no
-//! tickets, no remembered key share), so that each session's output depends only on its config, its
-//! [`Start`](super::Start) and its input. Loading a server's key draws on bytes derived from that key alone.
+//! What a client may resume comes out of its session as a [`SessionTicket`](super::SessionTicket) and goes into a later
+//! one by its [`Start`](super::Start). A server either keeps sessions in a [`SessionStore`], each for one use, and may
+//! then take early data; or it seals them into the client's tickets under [`TicketKeys`], and takes none.
+//!
+//! Invariants: nothing is shared between the sessions of a config that one of them could change (no cache of a client's
+//! sessions, no remembered key share), but for the [`SessionStore`] that a server's caller puts there; so that each
+//! session's output depends only on its config, that store, its [`Start`](super::Start) and its input. Loading a
+//! server's key draws on bytes derived from that key alone.
 
 mod client;
 mod explain;
 mod scope;
 mod server;
 mod session;
+mod session_store;
+mod tickets;
 
 pub use client::{ClientBuilder, RustlsClient};
 pub use server::{RustlsServer, ServerBuilder};
+pub use session_store::SessionStore;
+pub use tickets::TicketKeys;
 
 use alloc::borrow::ToOwned;
 use alloc::format;

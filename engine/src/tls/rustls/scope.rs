@@ -1,15 +1,18 @@
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::time::Duration;
 
-use ::rustls::KeyLog;
-use ::rustls::pki_types::UnixTime;
+use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use ::rustls::pki_types::{ServerName, UnixTime};
 use ::rustls::time_provider::TimeProvider;
+use ::rustls::{KeyLog, NamedGroup};
 use quillon_ambient::Surroundings;
 
 use crate::crypto::Secret;
 use crate::rng::Rng;
+use crate::wire::Version;
 
 /// A secret that rustls told its key log.
 #[derive(Debug)]
@@ -53,12 +56,43 @@ impl SecretKind {
     }
 }
 
-std::thread_local! {
-    /// What the call that is running on this thread has logged.
-    static TAP: RefCell<Vec<Logged>> = const { RefCell::new(Vec::new()) };
+/// What a call of rustls takes from its session and leaves for it, beside its bytes: what rustls would keep in its
+/// config, where other sessions could change it.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    /// The secrets that the call logged.
+    pub(super) logged: Vec<Logged>,
+    /// At a client, the session to resume; the call takes it.
+    pub(super) resume: Option<Tls13ClientSessionValue>,
+    /// At a client, the key exchange group that the server is known or found to like.
+    pub(super) group: Option<NamedGroup>,
+    /// At a client, the tickets that came.
+    pub(super) tickets: Vec<Tls13ClientSessionValue>,
+    /// At a server, what a session must have been made with to be resumed.
+    pub(super) binding: Option<Arc<Binding>>,
 }
 
-/// The key log of every config: it gives each secret to the scope of the call that made it.
+/// What a server's session is bound to.
+#[derive(Debug)]
+pub(super) struct Binding {
+    /// A session of one version of QUIC is not resumed in another (RFC 9369 section 5).
+    pub(super) version: Version,
+    /// See [`Start::early_data_context`](crate::tls::Start::early_data_context).
+    pub(super) early_data_context: Vec<u8>,
+}
+
+std::thread_local! {
+    /// The exchange of the call that is running on this thread.
+    static EXCHANGE: RefCell<Exchange> = RefCell::new(Exchange::default());
+}
+
+/// Runs `f` on the exchange of the running call.
+pub(super) fn exchange<R>(f: impl FnOnce(&mut Exchange) -> R) -> R {
+    EXCHANGE.with(|exchange| f(&mut exchange.borrow_mut()))
+}
+
+/// What every config has for its key log and its client's sessions: it passes all on to the exchange of the running
+/// call.
 #[derive(Debug)]
 pub(super) struct Tap;
 
@@ -66,8 +100,34 @@ impl KeyLog for Tap {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let kind = SecretKind::ALL.into_iter().find(|kind| kind.label() == label);
         if let (Some(kind), Ok(client_random), Some(secret)) = (kind, client_random.try_into(), Secret::new(secret)) {
-            TAP.with(|tap| tap.borrow_mut().push(Logged { kind, client_random, secret }));
+            exchange(|exchange| exchange.logged.push(Logged { kind, client_random, secret }));
         }
+    }
+}
+
+impl ClientSessionStore for Tap {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        exchange(|exchange| exchange.group = Some(group));
+    }
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        exchange(|exchange| exchange.group)
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        exchange(|exchange| exchange.tickets.push(ticket));
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        exchange(|exchange| exchange.resume.take())
     }
 }
 
@@ -86,10 +146,14 @@ pub(super) fn surroundings(mut rng: Rng, unix_time: Duration) -> Surroundings {
     Surroundings { entropy: Box::new(move |out| rng.fill(out)), unix_time }
 }
 
-/// Runs a call of rustls in its scope: the result, the secrets it logged, and the scope for the next call.
-pub(super) fn run<R>(surroundings: Surroundings, f: impl FnOnce() -> R) -> (R, Vec<Logged>, Surroundings) {
+/// Runs a call of rustls in its scope: the result, what the call left in the exchange, and the scope for the next call.
+pub(super) fn run<R>(
+    surroundings: Surroundings,
+    exchange: Exchange,
+    f: impl FnOnce() -> R,
+) -> (R, Exchange, Surroundings) {
     // Whatever a call that panicked has left is not ours.
-    let outer = TAP.take();
+    let outer = EXCHANGE.replace(exchange);
     let (result, surroundings) = quillon_ambient::enter(surroundings, f);
-    (result, TAP.replace(outer), surroundings)
+    (result, EXCHANGE.replace(outer), surroundings)
 }

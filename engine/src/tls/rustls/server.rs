@@ -14,8 +14,10 @@ use ::rustls::server::NoServerSessionStorage;
 use ::rustls::{Error, InconsistentKeys, ServerConfig};
 use zeroize::Zeroizing;
 
-use super::scope::{self, ScopeTime, Tap, surroundings};
+use super::scope::{self, Binding, Exchange, ScopeTime, Tap, surroundings};
 use super::session::{Options, RustlsSession};
+use super::session_store::{BoundSessions, SessionStore};
+use super::tickets::{SealedTickets, TicketKeys};
 use super::{ConfigError, check_protocols, crypto_provider, list_protocols, quic_version};
 use crate::crypto::CipherSuite;
 use crate::rng::Rng;
@@ -34,11 +36,25 @@ pub struct ServerBuilder {
     alpn: Vec<Vec<u8>>,
     cipher_suites: Vec<CipherSuite>,
     key_log: bool,
+    resumption: Resumption,
+    tickets: usize,
+    early_data: bool,
 }
+
+/// Where a server keeps what it needs to resume sessions.
+#[derive(Debug)]
+enum Resumption {
+    None,
+    Store(Arc<SessionStore>),
+    Tickets(TicketKeys),
+}
+
+/// How many tickets a connection gets at most.
+const MAX_TICKETS: usize = 8;
 
 impl RustlsServer {
     /// Settings with this certificate, no application protocol, every cipher suite in the order of
-    /// [`CipherSuite::ALL`], and no key log.
+    /// [`CipherSuite::ALL`], no key log, and no resumption.
     ///
     /// `chain` is the server's certificate followed by those of the authorities that lead to a root, in DER; `key` its
     /// private key in DER (PKCS#8, SEC1 or PKCS#1): ECDSA on P-256 or P-384, Ed25519, or RSA.
@@ -50,6 +66,9 @@ impl RustlsServer {
             alpn: Vec::new(),
             cipher_suites: CipherSuite::ALL.to_vec(),
             key_log: false,
+            resumption: Resumption::None,
+            tickets: 2,
+            early_data: true,
         }
     }
 }
@@ -80,6 +99,42 @@ impl ServerBuilder {
         self
     }
 
+    /// Lets clients resume their sessions from a store in this process, and send early data with them: a session in the
+    /// store serves once, so that an attacker who repeats a client's first flight gets nothing out of it (RFC 8446
+    /// section 8.1). Takes the place of [`ticket_keys`](Self::ticket_keys). Default: no resumption.
+    ///
+    /// Servers that share the store resume each other's sessions. Where bytes have to be the same again, each endpoint
+    /// has a store of its own, and starts with an empty one.
+    #[must_use]
+    pub fn session_store(mut self, store: Arc<SessionStore>) -> Self {
+        self.resumption = Resumption::Store(store);
+        self
+    }
+
+    /// Lets clients resume their sessions with tickets that hold all there is to know, sealed under keys that other
+    /// processes may share. Nothing is stored, so nothing can tell that a ticket comes a second time: early data is not
+    /// taken. Takes the place of [`session_store`](Self::session_store). Default: no resumption.
+    #[must_use]
+    pub fn ticket_keys(mut self, keys: TicketKeys) -> Self {
+        self.resumption = Resumption::Tickets(keys);
+        self
+    }
+
+    /// How many tickets a client is sent when its handshake is complete, where resumption is on; 0 to 8, more are 8.
+    /// Each serves one connection. Default: 2.
+    #[must_use]
+    pub fn tickets(mut self, count: usize) -> Self {
+        self.tickets = count.min(MAX_TICKETS);
+        self
+    }
+
+    /// Whether early data is taken, where there is a [`session_store`](Self::session_store). Default: yes.
+    #[must_use]
+    pub fn early_data(mut self, on: bool) -> Self {
+        self.early_data = on;
+        self
+    }
+
     /// The settings. An error where the key or the chain cannot be read, where they do not belong together, where a
     /// protocol's name is empty or longer than 255 bytes, or where no cipher suite is left.
     pub fn build(self) -> Result<RustlsServer, ConfigError> {
@@ -95,7 +150,7 @@ impl ServerBuilder {
         let chain = self.chain.into_iter().map(CertificateDer::from).collect();
 
         let surroundings = surroundings(key_loading_rng(&self.key), Duration::ZERO);
-        let (config, _, _) = scope::run(surroundings, || {
+        let (config, _, _) = scope::run(surroundings, Exchange::default(), || {
             ServerConfig::builder_with_details(provider, Arc::new(ScopeTime))
                 .with_protocol_versions(&[&::rustls::version::TLS13])?
                 .with_no_client_auth()
@@ -105,9 +160,22 @@ impl ServerBuilder {
         config.alpn_protocols = self.alpn;
         config.key_log = Arc::new(Tap);
         config.ignore_client_order = self.cipher_suites.first() == Some(&CipherSuite::ChaCha20Poly1305);
-        // What one connection leaves must not show in the next one's bytes: no sessions, no tickets.
+        // What one connection leaves must not show in the next one's bytes: what is kept is where the caller says.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        match self.resumption {
+            Resumption::None => {}
+            Resumption::Store(store) => {
+                config.session_storage = Arc::new(BoundSessions(store));
+                config.send_tls13_tickets = self.tickets;
+                // QUIC knows only these two values (RFC 9001 section 4.6.1).
+                config.max_early_data_size = if self.early_data { u32::MAX } else { 0 };
+            }
+            Resumption::Tickets(keys) => {
+                config.ticketer = Arc::new(SealedTickets::new(&keys));
+                config.send_tls13_tickets = self.tickets;
+            }
+        }
         Ok(RustlsServer { config: Arc::new(config), key_log: self.key_log })
     }
 }
@@ -153,7 +221,9 @@ impl crate::tls::ServerConfig for RustlsServer {
                 )
             },
         };
-        RustlsSession::start(surroundings(start.rng, start.unix_time), options, || {
+        let binding = Binding { version: start.version, early_data_context: start.early_data_context.to_vec() };
+        let exchange = Exchange { binding: Some(Arc::new(binding)), ..Exchange::default() };
+        RustlsSession::start(surroundings(start.rng, start.unix_time), exchange, options, || {
             let parameters = start.transport_parameters.to_vec();
             ServerConnection::new(self.config.clone(), quic_version(start.version), parameters).map(Connection::Server)
         })

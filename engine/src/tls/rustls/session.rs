@@ -1,17 +1,24 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use std::sync::{Mutex, PoisonError};
 
+use ::rustls::client::Tls13ClientSessionValue;
 use ::rustls::quic::{Connection, KeyChange};
+use ::rustls::{HandshakeKind, NamedGroup};
 use quillon_ambient::Surroundings;
 
 use super::explain::{explain, internal};
-use super::scope::{self, Logged, SecretKind};
+use super::scope::{self, Binding, Exchange, Logged, SecretKind};
 use crate::crypto::{CipherSuite, Secret};
-use crate::tls::{Output, Session, TlsError, alert};
+use crate::tls::{Output, Session, SessionTicket, TlsError, alert};
 use crate::wire::{Level, Side};
+
+/// How many tickets of a server are passed on; those after them are dropped.
+const MAX_TICKETS: usize = 8;
 
 /// How a config wants its sessions.
 pub(super) struct Options {
@@ -21,6 +28,30 @@ pub(super) struct Options {
     pub(super) key_log: bool,
     /// What to say where no application protocol is found.
     pub(super) no_protocol: String,
+}
+
+/// What is behind a [`SessionTicket`] of ours.
+#[derive(Debug)]
+pub(super) struct ClientTicket {
+    pub(super) server_name: Option<String>,
+    pub(super) group: Option<NamedGroup>,
+    value: Mutex<Option<Tls13ClientSessionValue>>,
+}
+
+impl ClientTicket {
+    /// The session, once: a ticket that was used twice would tell who looks on that both are of one client (RFC 8446
+    /// appendix C.4).
+    pub(super) fn take(&self) -> Option<Tls13ClientSessionValue> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What a client's early data has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EarlyData {
+    /// None was offered, or its fate was told.
+    Settled,
+    Offered,
 }
 
 /// A session of rustls, either role.
@@ -37,16 +68,25 @@ pub(super) struct RustlsSession {
     outputs: VecDeque<Output>,
     is_complete: bool,
     failed: Option<TlsError>,
+    /// Whether the session began with the peer's transport parameters of an earlier one.
+    remembers: bool,
+    early_data: EarlyData,
+    /// See [`Exchange`].
+    group: Option<NamedGroup>,
+    binding: Option<Arc<Binding>>,
+    tickets: usize,
 }
 
 impl RustlsSession {
     /// Makes the connection in its scope, and takes its first flight.
     pub(super) fn start(
         surroundings: Surroundings,
+        exchange: Exchange,
         options: Options,
         connect: impl FnOnce() -> Result<Connection, ::rustls::Error>,
     ) -> Result<Box<dyn Session>, TlsError> {
-        let (connection, _, surroundings) = scope::run(surroundings, connect);
+        let (remembers, binding) = (exchange.resume.is_some(), exchange.binding.clone());
+        let (connection, exchange, surroundings) = scope::run(surroundings, exchange, connect);
         let connection = connection.map_err(|error| explain(&error, None, &options))?;
         let mut session = Self {
             connection,
@@ -59,8 +99,17 @@ impl RustlsSession {
             outputs: VecDeque::new(),
             is_complete: false,
             failed: None,
+            remembers,
+            early_data: EarlyData::Settled,
+            group: None,
+            binding,
+            tickets: 0,
         };
+        session.settle(exchange);
         session.drain()?;
+        if session.side().is_client() && session.release_early_secret(true) {
+            session.early_data = EarlyData::Offered;
+        }
         Ok(Box::new(session))
     }
 
@@ -89,11 +138,59 @@ impl RustlsSession {
 
     fn call(&mut self, data: &[u8]) -> Result<(), TlsError> {
         let surroundings = self.surroundings.take().ok_or_else(|| internal("an earlier call did not return"))?;
+        let exchange = Exchange { group: self.group, binding: self.binding.clone(), ..Exchange::default() };
         let connection = &mut self.connection;
-        let (result, logged, surroundings) = scope::run(surroundings, || connection.read_hs(data));
+        let (result, exchange, surroundings) = scope::run(surroundings, exchange, || connection.read_hs(data));
         self.surroundings = Some(surroundings);
-        logged.into_iter().for_each(|logged| self.keep(logged));
-        result.map_err(|error| explain(&error, self.connection.alert(), &self.options))
+        self.settle(exchange);
+        result.map_err(|error| explain(&error, self.connection.alert(), &self.options))?;
+        if !self.side().is_client() {
+            self.release_early_secret(false);
+        }
+        self.tell_early_data();
+        Ok(())
+    }
+
+    /// Takes over what a call has left.
+    fn settle(&mut self, exchange: Exchange) {
+        exchange.logged.into_iter().for_each(|logged| self.keep(logged));
+        self.group = exchange.group;
+        for value in exchange.tickets {
+            if self.tickets < MAX_TICKETS {
+                self.tickets += 1;
+                let allows_early_data = value.max_early_data_size() > 0;
+                let server_name = self.options.server_name.clone();
+                let ticket = ClientTicket { server_name, group: self.group, value: Mutex::new(Some(value)) };
+                self.outputs.push_back(Output::SessionTicket(SessionTicket::new(Arc::new(ticket), allows_early_data)));
+            }
+        }
+    }
+
+    /// Gives the secret of 0-RTT packets, where rustls uses it: a server logs it also where it takes no early data.
+    fn release_early_secret(&mut self, for_writing: bool) -> bool {
+        let position = self.secrets.iter().position(|(kind, _)| *kind == SecretKind::ClientEarly);
+        let Some((_, secret)) = position.map(|position| self.secrets.swap_remove(position)) else { return false };
+        let (true, Some(suite)) = (self.connection.zero_rtt_keys().is_some(), self.cipher_suite()) else {
+            return false;
+        };
+        let level = Level::ZeroRtt;
+        self.outputs.push_back(match for_writing {
+            true => Output::WriteSecret { level, suite, secret },
+            false => Output::ReadSecret { level, suite, secret },
+        });
+        true
+    }
+
+    /// Tells what became of the early data, as soon as the server has said it: in EncryptedExtensions, or by a
+    /// HelloRetryRequest, which refuses it.
+    fn tell_early_data(&mut self) {
+        if let Connection::Client(connection) = &self.connection
+            && self.early_data == EarlyData::Offered
+            && connection.handshake_kind().is_some()
+        {
+            self.early_data = EarlyData::Settled;
+            self.outputs.push_back(Output::EarlyData { accepted: connection.is_early_data_accepted() });
+        }
     }
 
     fn keep(&mut self, logged: Logged) {
@@ -102,8 +199,8 @@ impl RustlsSession {
             self.outputs.push_back(Output::KeyLog { label: kind.label(), client_random, secret: secret.clone() });
         }
         match kind {
-            // The exporter secret stays in rustls, which serves it; early data is not offered.
-            SecretKind::Exporter | SecretKind::ClientEarly => {}
+            // The exporter secret stays in rustls, which serves it.
+            SecretKind::Exporter => {}
             kind => self.secrets.push((kind, secret)),
         }
     }
@@ -186,7 +283,14 @@ impl Session for RustlsSession {
     }
 
     fn peer_transport_parameters(&self) -> Option<&[u8]> {
-        self.connection.quic_transport_parameters()
+        // With a session to resume, rustls starts out with the parameters of that, and has new ones when it has read
+        // EncryptedExtensions.
+        let arrived = !self.remembers
+            || match self.connection.handshake_kind() {
+                Some(HandshakeKind::Full | HandshakeKind::Resumed) => true,
+                Some(HandshakeKind::FullWithHelloRetryRequest) | None => self.is_complete,
+            };
+        self.connection.quic_transport_parameters().filter(|_| arrived)
     }
 
     fn alpn(&self) -> Option<&[u8]> {
@@ -207,6 +311,10 @@ impl Session for RustlsSession {
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         let chain = self.connection.peer_certificates().unwrap_or_default();
         chain.iter().map(|certificate| certificate.to_vec()).collect()
+    }
+
+    fn is_resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     fn export_keying_material(&self, out: &mut [u8], label: &[u8], context: &[u8]) -> Result<(), TlsError> {
