@@ -19,6 +19,10 @@ fn main() {
     let chosen = env::var_os("QUILLON_WASM").map(PathBuf::from);
     let path = chosen.clone().unwrap_or_else(|| root.join("target/wasm/quillon.wasm"));
     println!("cargo::rerun-if-changed={}", path.display());
+    // A module that has become stale is an error, not a surprise: see `is_stale`.
+    for input in source_hash::INPUTS {
+        println!("cargo::rerun-if-changed={}", root.join(input).display());
+    }
     let value = match fs::read(&path) {
         Err(_) => "Embedded::Absent".to_owned(),
         Ok(module) if chosen.is_none() && is_stale(&root, &module) => "Embedded::Stale".to_owned(),

@@ -44,6 +44,11 @@ mod send_stream;
 mod socket;
 mod state;
 
+/// The examples in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use config::{ClientConfig, ServerConfig};
 pub use connection::Connection;
 pub use endpoint::{Endpoint, EndpointConfig};
