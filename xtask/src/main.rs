@@ -5,6 +5,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod no_std;
 mod process;
 mod setup;
@@ -23,10 +24,13 @@ usage: cargo xtask <command>
 
   demo                      builds the module, moves 256 MB between two processes, prints a table
   test [--portable] [GROUP..]
-                            runs every test, or the groups named: build lint rust wasm node interop
+                            runs every test, or the groups named: build lint rust wasm node interop fuzz
   setup [--yes]             lists what the machine lacks, and installs it with --yes or as root with CI=true
   wasm [--force]            builds target/wasm/quillon.wasm and quillon.baseline.wasm
   no-std                    proves that the engine builds where there is no standard library
+  fuzz [--seconds N] [TARGET..]
+                            fuzzes every target of engine/fuzz, or those named, for 20 s each
+  soak                      fuzzes for an hour
   bench                     measures, prints a table and writes target/bench/report.json
 
 QUILLON_WASM_TOOLCHAIN=rustup|debian chooses where the compiler for the module comes from.";
@@ -46,8 +50,10 @@ fn main() -> ExitCode {
     let outcome = match command {
         "bench" => bench::run(rest).map(|()| ExitCode::SUCCESS),
         "demo" => demo::run(rest).map(|()| ExitCode::SUCCESS),
+        "fuzz" => fuzz::run(rest).map(|()| ExitCode::SUCCESS),
         "no-std" => no_std::run(rest).map(|()| ExitCode::SUCCESS),
         "setup" => setup::run(rest).map(|()| ExitCode::SUCCESS),
+        "soak" => fuzz::soak(rest).map(|()| ExitCode::SUCCESS),
         // Its last line is the count: it reports failures itself.
         "test" => test::run(rest),
         "wasm" => wasm::run(rest).map(|()| ExitCode::SUCCESS),

@@ -130,6 +130,7 @@ fn missing(purpose: For) -> Result<Vec<Missing>> {
     }
     if purpose == For::Tests {
         need(has_program("gtlsclient"), "ngtcp2's client (gtlsclient)", Remedy::Debian(&["ngtcp2-client"]));
+        need(find("c++").is_some(), "a C++ compiler, for the fuzzer (c++)", Remedy::Debian(&["g++"]));
         need(has_program("gtlsserver"), "ngtcp2's server (gtlsserver)", Remedy::Debian(&["ngtcp2-server"]));
     }
     missing.extend(missing_compiler()?);

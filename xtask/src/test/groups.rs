@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::tally::Tally;
 use crate::process::{NPM, output, run as start};
-use crate::{no_std, root, wasm};
+use crate::{fuzz, no_std, root, wasm};
 
 /// A group of tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,13 @@ pub(super) enum Group {
     Wasm,
     Node,
     Interop,
+    Fuzz,
 }
 
 impl Group {
     /// In the order in which they run.
-    pub(super) const ALL: [Self; 6] = [Self::Build, Self::Lint, Self::Rust, Self::Wasm, Self::Node, Self::Interop];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Build, Self::Lint, Self::Rust, Self::Wasm, Self::Node, Self::Interop, Self::Fuzz];
 
     /// Its name on the command line.
     pub(super) fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Group {
             Self::Wasm => "wasm",
             Self::Node => "node",
             Self::Interop => "interop",
+            Self::Fuzz => "fuzz",
         }
     }
 
@@ -48,6 +51,7 @@ impl Group {
             Self::Rust => Some(7),
             Self::Wasm => None,
             Self::Node | Self::Interop => Some(8),
+            Self::Fuzz => Some(6),
         }
     }
 
@@ -56,7 +60,7 @@ impl Group {
         match self {
             Self::Wasm => Some("module"),
             Self::Interop => Some("interop"),
-            Self::Build | Self::Lint | Self::Rust | Self::Node => None,
+            Self::Build | Self::Lint | Self::Rust | Self::Node | Self::Fuzz => None,
         }
     }
 
@@ -99,6 +103,9 @@ pub(super) fn run(group: Group, portable: bool) -> Tally {
                 integration(&mut tally, Group::Interop, portable);
             }
         }
+        // The corpus is replayed among Rust's tests, on every platform.
+        Group::Fuzz if portable => println!("portable: without the fuzzer"),
+        Group::Fuzz => tally.step("fuzz", fuzz::briefly()),
     }
     tally
 }
