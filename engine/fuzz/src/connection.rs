@@ -159,7 +159,7 @@ impl Scene {
             peer_id: None,
             packet_number: 1_000,
         };
-        scene.server.endpoint.set_server(Some(Arc::clone(&SERVER)));
+        scene.server.endpoint.set_server(Some(Arc::clone(&SERVER))).expect("valid settings");
         let path = scene.client.path;
         scene.client.handle = scene.client.endpoint.connect(scene.now, &CLIENT, "localhost", path).ok();
         scene
