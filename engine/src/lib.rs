@@ -60,6 +60,7 @@ pub mod congestion;
 pub mod connection;
 pub mod connection_id;
 pub mod crypto;
+pub mod datagram;
 pub mod diagnostics;
 pub mod endpoint;
 pub mod error;
@@ -76,6 +77,7 @@ pub mod version_negotiation;
 pub mod wire;
 
 pub use connection::{ConnectError, Connection, ConnectionError, Event, Idle, Outgoing, Transmit};
+pub use datagram::{DatagramId, DatagramSettings, DropPolicy, SendDatagramError};
 pub use diagnostics::Stats;
 pub use endpoint::{ConnectionHandle, Endpoint, EndpointConfig};
 pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};

@@ -110,10 +110,10 @@ impl Connection {
         self.vanish();
     }
 
-    /// What happened on streams before the close is told before it: what was received can still be read.
+    /// What happened on streams and to datagrams before the close is told before it: what was received can still be read.
     fn announce_close(&mut self, error: ConnectionError) {
-        while let Some(event) = self.streams.poll_event() {
-            self.events.push_back(super::streams::event(event));
+        while let Some(event) = self.poll_room_event() {
+            self.events.push_back(event);
         }
         self.events.push_back(Event::Closed(error));
     }

@@ -161,6 +161,7 @@ impl Connection {
                     || self.local_ids.has_unsent()
                     || self.remote_ids.has_retiring()
                     || self.streams.has_control()
+                    || self.datagrams.has_data()
                     || self.streams.has_data()));
         if data {
             Want::Data
@@ -337,6 +338,9 @@ impl Connection {
         }
         if core::mem::take(&mut self.pending.ping) && fits(writer) {
             Frame::Ping.encode(writer);
+        }
+        if !self.write_datagrams(writer, limit, frames) {
+            return;
         }
         while let Some(chunk) = self.streams.next_data(limit.saturating_sub(writer.position())) {
             packet::encode_stream_header(writer, chunk.id, chunk.offset, chunk.len, chunk.fin, true);

@@ -2,6 +2,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::datagram::DatagramId;
 use crate::error::TransportErrorCode;
 use crate::wire::{Dir, StreamId, Version};
 
@@ -53,6 +54,30 @@ pub enum Event {
     StreamsAvailable {
         /// The direction.
         dir: Dir,
+    },
+    /// Datagrams wait to be read. Told once; read until there is none.
+    DatagramReceived,
+    /// The peer acknowledged the packet of a datagram. It may have dropped the datagram nevertheless (RFC 9221
+    /// section 5.2).
+    DatagramAcked {
+        /// What [`Connection::send_datagram`](super::Connection::send_datagram) returned.
+        id: DatagramId,
+    },
+    /// The packet of a datagram counts as lost; it may have arrived nevertheless. It is not sent again.
+    DatagramLost {
+        /// What [`Connection::send_datagram`](super::Connection::send_datagram) returned.
+        id: DatagramId,
+    },
+    /// An accepted datagram was never sent: it gave way to newer ones, or the path or the peer takes less than when
+    /// it was accepted.
+    DatagramDropped {
+        /// What [`Connection::send_datagram`](super::Connection::send_datagram) returned.
+        id: DatagramId,
+    },
+    /// Datagrams that arrived were dropped, because those that wait to be read fill their buffer.
+    DatagramsOverflowed {
+        /// How many since this was last told.
+        count: u64,
     },
     /// A line for an NSS key log, where the TLS configuration asks for it. Secret: it decrypts the connection.
     KeyLog(String),

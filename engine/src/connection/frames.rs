@@ -27,7 +27,7 @@ impl Connection {
                 return Err(Self::protocol_violation("a frame in a packet of the wrong type").in_frame(ty));
             }
             ack_eliciting |= frame.is_ack_eliciting();
-            self.on_frame(now, level, destination, frame).map_err(|error| error.in_frame(ty))?;
+            self.on_frame(now, level, destination, ty, frame).map_err(|error| error.in_frame(ty))?;
         }
         Ok(ack_eliciting)
     }
@@ -37,6 +37,7 @@ impl Connection {
         now: Time,
         level: Level,
         destination: &ConnectionId,
+        ty: u64,
         frame: Frame<'_>,
     ) -> Result<(), TransportError> {
         match frame {
@@ -86,7 +87,7 @@ impl Connection {
                 self.confirm_handshake();
                 Ok(())
             }
-            Frame::Datagram { .. } => Err(Self::protocol_violation("DATAGRAM, and no support was announced")),
+            Frame::Datagram { data } => self.on_datagram(ty, data),
             Frame::ConnectionClose(close) => {
                 self.on_peer_close(now, &close);
                 Ok(())
@@ -129,6 +130,7 @@ impl Connection {
             app_limited: self.app_limited,
             handshake: &mut self.handshake,
             streams: &mut self.streams,
+            datagrams: &mut self.datagrams,
             local_ids: &mut self.local_ids,
             remote_ids: &mut self.remote_ids,
             pending: &mut self.pending,

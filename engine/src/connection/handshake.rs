@@ -216,6 +216,7 @@ impl Handshake {
             // Rounded up: we keep what we promise.
             max_ack_delay: millis(settings.max_ack_delay.saturating_add(Duration::from_nanos(999_999))),
             active_connection_id_limit: settings.active_connection_id_limit.into(),
+            max_datagram_frame_size: settings.datagrams.max_frame_size,
             // Migration is not supported yet: a client that moves would not be answered.
             disable_active_migration: true,
             version_information: Some(VersionInformation { chosen: version, available }),
@@ -357,6 +358,7 @@ impl Connection {
             max_streams_bidi: peer.initial_max_streams_bidi,
             max_streams_uni: peer.initial_max_streams_uni,
         });
+        self.datagrams.set_peer_max_frame_size(peer.max_datagram_frame_size);
         self.recovery.set_peer_max_ack_delay(peer.max_ack_delay.saturating_mul(1_000_000));
         self.local_ids.set_limit(peer.active_connection_id_limit);
         self.timers.set_peer_idle_timeout(peer.max_idle_timeout.saturating_mul(1_000_000));

@@ -12,6 +12,7 @@
 mod client_hello;
 mod close;
 mod crypto_stream;
+mod datagrams;
 mod egress;
 mod event;
 mod frames;
@@ -36,6 +37,7 @@ use core::time::Duration;
 use crate::congestion::{Controller, NewReno, Pacer};
 use crate::connection_id::{LocalIds, RemoteIds, Route};
 use crate::crypto::{self, initial_keys};
+use crate::datagram::Datagrams;
 use crate::diagnostics::Stats;
 use crate::error::TransportErrorCode;
 use crate::path::Paths;
@@ -170,6 +172,7 @@ pub struct Connection {
     local_ids: LocalIds,
     remote_ids: RemoteIds,
     streams: Streams,
+    datagrams: Datagrams,
     recovery: Recovery<SentFrame>,
     congestion: Box<dyn Controller>,
     pacer: Pacer,
@@ -268,6 +271,7 @@ impl Connection {
             local_ids: LocalIds::new(local, reset_token),
             remote_ids: RemoteIds::new(remote, settings.active_connection_id_limit),
             streams: Streams::new(side, &streams::stream_settings(&settings)),
+            datagrams: Datagrams::new(&settings.datagrams),
             recovery: Recovery::new(streams::recovery_settings(&settings)),
             congestion,
             pacer: Pacer::new(crate::path::MIN_DATAGRAM_SIZE as u64),
@@ -290,7 +294,13 @@ impl Connection {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
-        if matches!(self.state, State::Open) { self.streams.poll_event().map(streams::event) } else { None }
+        if matches!(self.state, State::Open) { self.poll_room_event() } else { None }
+    }
+
+    /// The next event of the rooms that tell the caller.
+    fn poll_room_event(&mut self) -> Option<Event> {
+        let event = self.streams.poll_event().map(streams::event);
+        event.or_else(|| self.datagrams.poll_event().map(datagrams::event))
     }
 
     /// The next change of the connection IDs by which datagrams find this connection.
@@ -382,6 +392,7 @@ impl Connection {
     pub fn memory_used(&self) -> usize {
         Self::STATE_SIZE
             + self.streams.memory_used()
+            + self.datagrams.memory_used()
             + self.handshake.memory_used()
             + self.undecryptable.iter().map(|(packet, _)| packet.len()).sum::<usize>()
     }

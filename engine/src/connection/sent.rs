@@ -4,6 +4,7 @@ use super::Pending;
 use super::handshake::Handshake;
 use crate::congestion::{Controller, RttView};
 use crate::connection_id::{LocalIds, RemoteIds};
+use crate::datagram::{DatagramId, Datagrams};
 use crate::diagnostics::Stats;
 use crate::recovery::{Feedback, Losses, Rtt, SentPacket};
 use crate::stream::{Chunk, Control, Streams};
@@ -22,6 +23,7 @@ pub(super) enum SentFrame {
         len: u64,
     },
     Stream(Chunk),
+    Datagram(DatagramId),
     Control(Control),
     HandshakeDone,
     NewConnectionId {
@@ -40,6 +42,7 @@ pub(super) struct Fate<'a> {
     pub(super) app_limited: bool,
     pub(super) handshake: &'a mut Handshake,
     pub(super) streams: &'a mut Streams,
+    pub(super) datagrams: &'a mut Datagrams,
     pub(super) local_ids: &'a mut LocalIds,
     pub(super) remote_ids: &'a mut RemoteIds,
     pub(super) pending: &'a mut Pending,
@@ -61,6 +64,7 @@ impl Feedback<SentFrame> for Fate<'_> {
             SentFrame::Ack { largest } => self.largest_ack_acked = self.largest_ack_acked.max(Some(largest)),
             SentFrame::Crypto { space, offset, len } => self.handshake.stream(space).on_acked(offset, len),
             SentFrame::Stream(chunk) => self.streams.on_data_acked(&chunk),
+            SentFrame::Datagram(id) => self.datagrams.on_acked(id),
             SentFrame::Control(control) => self.streams.on_control_acked(&control),
             SentFrame::HandshakeDone => self.pending.handshake_done = false,
             SentFrame::NewConnectionId { .. } => {}
@@ -86,6 +90,7 @@ impl Feedback<SentFrame> for Fate<'_> {
             SentFrame::Ack { .. } => {}
             SentFrame::Crypto { space, offset, len } => self.handshake.stream(space).on_lost(offset, len),
             SentFrame::Stream(chunk) => self.streams.on_data_lost(&chunk),
+            SentFrame::Datagram(id) => self.datagrams.on_lost(id),
             SentFrame::Control(control) => self.streams.on_control_lost(&control),
             SentFrame::HandshakeDone => self.pending.handshake_done = true,
             SentFrame::NewConnectionId { sequence } => self.local_ids.on_lost(sequence),

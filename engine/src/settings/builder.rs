@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::{SettingsError, TransportSettings};
+use crate::datagram::DatagramSettings;
 use crate::version_negotiation::VersionSettings;
 
 /// Makes [`TransportSettings`] that are within their ranges; from [`TransportSettings::builder`].
@@ -45,6 +46,7 @@ setters! {
     initial_packet_number: u32,
     keep_alive: Option<Duration>,
     handshake_timeout: Option<Duration>,
+    datagrams: DatagramSettings,
     versions: VersionSettings,
     grease: bool,
 }

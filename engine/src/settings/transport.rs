@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::builder::TransportSettingsBuilder;
+use crate::datagram::DatagramSettings;
 use crate::version_negotiation::VersionSettings;
 
 /// Transport settings of one end of a connection.
@@ -62,6 +63,8 @@ pub struct TransportSettings {
     /// Gives up when the handshake takes longer: above zero. Default: 10 s, so that a name that leads nowhere is an
     /// error soon; `None` leaves it to the idle timeout.
     pub handshake_timeout: Option<Duration>,
+    /// Datagrams (RFC 9221). Default: they are taken; see [`DatagramSettings`].
+    pub datagrams: DatagramSettings,
     /// The versions of QUIC: at most 16 in each list, none of them 0. Default: starts with version 1,
     /// speaks 1 and 2.
     pub versions: VersionSettings,
@@ -91,6 +94,7 @@ impl Default for TransportSettings {
             initial_packet_number: 0,
             keep_alive: None,
             handshake_timeout: Some(Duration::from_secs(10)),
+            datagrams: DatagramSettings::default(),
             versions: VersionSettings::default(),
             grease: true,
         }

@@ -66,6 +66,7 @@ impl TransportSettings {
             initial_packet_number,
             keep_alive,
             handshake_timeout,
+            datagrams,
             versions,
             grease: _,
         } = self;
@@ -96,6 +97,7 @@ impl TransportSettings {
         check(*initial_packet_number < 1 << 31, "initial_packet_number", "0 to 2^31 - 1")?;
         check(keep_alive.is_none_or(|period| !period.is_zero()), "keep_alive", "above zero, or none")?;
         check(handshake_timeout.is_none_or(|limit| !limit.is_zero()), "handshake_timeout", "above zero, or none")?;
+        check(datagrams.max_frame_size <= varint::MAX, "datagrams.max_frame_size", VARINT)?;
         let lists = [&versions.available, &versions.preferred];
         let version = versions.chosen != Version::NEGOTIATION;
         check(
