@@ -1,12 +1,17 @@
 //! A server's handshake before there is a TLS session: the ClientHello is read, and what to do with it decided.
 
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
-use super::Connection;
-use crate::error::TransportError;
-use crate::settings::ServerConfig;
+use super::close::State;
+use super::{Connection, Event};
+use crate::datagram::Datagrams;
+use crate::error::{TransportError, TransportErrorCode};
+use crate::settings::{ServerConfig, SettingsError, TransportSettings};
+use crate::stream::Streams;
 use crate::tls::TlsError;
 use crate::tls::client_hello::{self, ClientHello, Progress};
 use crate::transport_parameters::TransportParameters;
@@ -17,11 +22,12 @@ pub(super) struct PendingHello {
     config: Arc<ServerConfig>,
     bytes: Vec<u8>,
     hello: Option<Box<ClientHello>>,
+    asked: bool,
 }
 
 impl PendingHello {
     pub(super) const fn new(config: Arc<ServerConfig>) -> Self {
-        Self { config, bytes: Vec::new(), hello: None }
+        Self { config, bytes: Vec::new(), hello: None, asked: false }
     }
 
     /// Takes the next bytes of the CRYPTO stream.
@@ -38,20 +44,101 @@ impl PendingHello {
     }
 
     pub(super) fn memory_used(&self) -> usize {
-        self.bytes.len() + self.hello.as_ref().map_or(0, |_| self.bytes.len())
+        // The parsed message is about as long as its bytes.
+        self.bytes.len() * if self.hello.is_some() { 2 } else { 1 }
     }
 }
 
-impl Connection {
-    /// A server goes on as soon as the ClientHello is complete.
-    pub(super) fn on_client_hello(&mut self, now: Time) -> Result<(), TransportError> {
-        match self.handshake.pending_hello() {
-            Some(pending) if pending.hello.is_some() => {
-                let config = Arc::clone(&pending.config);
-                self.start_server_tls(now, &config)
-            }
-            _ => Ok(()),
+/// Why a decision on a ClientHello has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecisionError {
+    /// None waits for a decision: it is not complete yet, was decided on, or the connection is closed.
+    NothingToDecide,
+    /// A transport setting is outside its range.
+    Settings(SettingsError),
+}
+
+impl fmt::Display for DecisionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingToDecide => f.write_str("nothing waits for a decision"),
+            Self::Settings(error) => error.fmt(f),
         }
+    }
+}
+
+impl core::error::Error for DecisionError {}
+
+/// Decisions on a ClientHello, where [`ServerConfig::ask_on_client_hello`] is set.
+impl Connection {
+    /// What the client asks for, from [`Event::ClientHello`] until the decision. Its transport parameters are encoded;
+    /// [`TransportParameters::decode`] reads them, the versions that the client offers among them. None of it is
+    /// authenticated yet.
+    #[must_use]
+    pub fn client_hello(&self) -> Option<&ClientHello> {
+        self.handshake.pending_hello()?.hello()
+    }
+
+    /// Goes on with `config`: with its TLS, with the versions it prefers, and with those of its transport settings that
+    /// have not acted yet: stream and connection credit, timeouts, what is told in transport parameters. Packet
+    /// protection, packet numbers, round-trip time and the handshake's deadline stay as they are.
+    ///
+    /// Until then received packets are acknowledged and the handshake's deadline runs on. Where `config` cannot serve
+    /// the client the connection closes, as it would without the question.
+    ///
+    /// # Errors
+    ///
+    /// See [`DecisionError`]. The ClientHello goes on waiting where a setting is outside its range.
+    pub fn choose(&mut self, now: Time, config: &Arc<ServerConfig>) -> Result<(), DecisionError> {
+        self.check_undecided()?;
+        config.transport.validate().map_err(DecisionError::Settings)?;
+        self.adopt(&config.transport);
+        if let Err(error) = self.start_server_tls(now, config) {
+            self.fail(now, error);
+        }
+        Ok(())
+    }
+
+    /// Refuses the client with a code of the transport, such as [`TransportErrorCode::CONNECTION_REFUSED`] or the TLS
+    /// alert in [`TransportErrorCode::crypto`] (RFC 9001 section 4.8). The reason is sent along, readable by anyone who
+    /// saw the client's first packet.
+    ///
+    /// # Errors
+    ///
+    /// [`DecisionError::NothingToDecide`].
+    pub fn refuse(&mut self, now: Time, code: TransportErrorCode, reason: &str) -> Result<(), DecisionError> {
+        self.check_undecided()?;
+        self.fail(now, TransportError { code, frame_type: 0, reason: reason.to_owned().into() });
+        Ok(())
+    }
+
+    fn check_undecided(&self) -> Result<(), DecisionError> {
+        let waits = matches!(self.state, State::Open) && self.client_hello().is_some();
+        if waits { Ok(()) } else { Err(DecisionError::NothingToDecide) }
+    }
+
+    fn adopt(&mut self, settings: &TransportSettings) {
+        // No stream and no datagram can exist yet: the peer has granted none, and early data waits for its keys.
+        self.streams = Streams::new(Side::Server, &super::streams::stream_settings(settings));
+        self.datagrams = Datagrams::new(&settings.datagrams);
+        self.remote_ids.set_limit(settings.active_connection_id_limit);
+        self.timers.adopt(settings);
+        self.settings = settings.clone();
+    }
+
+    /// A server whose ClientHello is complete goes on, or asks how.
+    pub(super) fn on_client_hello(&mut self, now: Time) -> Result<(), TransportError> {
+        let Some(pending) = self.handshake.pending_hello_mut().filter(|pending| pending.hello.is_some()) else {
+            return Ok(());
+        };
+        if !pending.config.ask_on_client_hello {
+            let config = Arc::clone(&pending.config);
+            return self.start_server_tls(now, &config);
+        }
+        if !core::mem::replace(&mut pending.asked, true) {
+            self.events.push_back(Event::ClientHello);
+        }
+        Ok(())
     }
 
     /// Chooses the version, and makes the session that reads the ClientHello again.

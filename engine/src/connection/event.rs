@@ -12,6 +12,10 @@ use crate::wire::{Dir, StreamId, Version};
 pub enum Event {
     /// A server accepted this connection: the first event of it. The handshake goes on.
     Accepted,
+    /// A server whose configuration asks has a client's whole ClientHello: see
+    /// [`Connection::client_hello`](crate::Connection::client_hello). The handshake waits for
+    /// [`choose`](crate::Connection::choose) or [`refuse`](crate::Connection::refuse).
+    ClientHello,
     /// The TLS handshake is complete: the peer is authenticated as far as the configuration asks.
     HandshakeComplete,
     /// The handshake is confirmed (RFC 9001 section 4.1.2).

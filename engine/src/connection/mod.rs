@@ -54,6 +54,7 @@ use keys::KeyRing;
 use sent::SentFrame;
 use timers::Timers;
 
+pub use client_hello::DecisionError;
 pub use event::{ConnectionError, Event};
 
 /// The length of the connection ID that a client invents for the server: at least 8 bytes (RFC 9000 section 7.2).

@@ -45,6 +45,12 @@ impl Timers {
         }
     }
 
+    /// Takes over settings that were chosen after the connection started; the handshake's deadline stays.
+    pub(super) fn adopt(&mut self, settings: &TransportSettings) {
+        self.local_idle = nanos(settings.max_idle_timeout);
+        self.keep_alive = settings.keep_alive.map(nanos).filter(|period| *period > 0);
+    }
+
     pub(super) const fn set_peer_idle_timeout(&mut self, timeout: Time) {
         self.peer_idle = timeout;
     }

@@ -54,6 +54,11 @@ impl RemoteIds {
         }
     }
 
+    /// Sets how many we keep, as long as the peer has not been told.
+    pub const fn set_limit(&mut self, limit: u8) {
+        self.limit = limit as usize;
+    }
+
     /// The connection ID that packets are sent to on the path in use.
     #[must_use]
     pub const fn active(&self) -> ConnectionId {

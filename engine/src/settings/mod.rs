@@ -34,6 +34,10 @@ pub struct ServerConfig {
     pub crypto: Arc<dyn crypto::Provider>,
     /// Transport settings.
     pub transport: TransportSettings,
+    /// Whether the caller decides on each ClientHello: [`Event::ClientHello`](crate::Event::ClientHello) is told, and the
+    /// handshake waits for [`Connection::choose`](crate::Connection::choose) or
+    /// [`Connection::refuse`](crate::Connection::refuse). Default: false, this configuration serves every client.
+    pub ask_on_client_hello: bool,
 }
 
 impl ClientConfig {
@@ -62,9 +66,10 @@ impl ClientConfig {
 
 #[cfg(feature = "ring")]
 impl ServerConfig {
-    /// A configuration with ring's packet protection and default transport settings.
+    /// A configuration with ring's packet protection and default transport settings, for every client.
     #[must_use]
     pub fn new(tls: Arc<dyn tls::ServerConfig>) -> Self {
-        Self { tls, crypto: crypto::ring::provider(), transport: TransportSettings::default() }
+        let (crypto, transport) = (crypto::ring::provider(), TransportSettings::default());
+        Self { tls, crypto, transport, ask_on_client_hello: false }
     }
 }

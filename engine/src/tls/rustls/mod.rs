@@ -13,6 +13,7 @@
 //! session's output depends only on its config, that store, its [`Start`](super::Start) and its input. Loading a
 //! server's key draws on bytes derived from that key alone.
 
+mod certificates;
 mod client;
 mod explain;
 mod scope;

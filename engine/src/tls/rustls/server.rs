@@ -2,25 +2,21 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
-use core::time::Duration;
 
-use ::rustls::crypto::hash::Hash;
-use ::rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
-use ::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use ::rustls::ServerConfig;
 use ::rustls::quic::{Connection, ServerConnection};
 use ::rustls::server::NoServerSessionStorage;
-use ::rustls::{Error, InconsistentKeys, ServerConfig};
-use zeroize::Zeroizing;
 
-use super::scope::{self, Binding, Exchange, ScopeTime, Tap, surroundings};
+use super::certificates::{Certificate, Certificates};
+use super::scope::{Binding, Exchange, ScopeTime, Tap, surroundings};
 use super::session::{Options, RustlsSession};
 use super::session_store::{BoundSessions, SessionStore};
 use super::tickets::{SealedTickets, TicketKeys};
 use super::{ConfigError, check_protocols, crypto_provider, list_protocols, quic_version};
 use crate::crypto::CipherSuite;
-use crate::rng::Rng;
 use crate::tls::{ClientHello, Session, Start, TlsError};
 
 /// A server's TLS settings, shared by its connections.
@@ -31,8 +27,7 @@ pub struct RustlsServer {
 
 /// Makes a [`RustlsServer`].
 pub struct ServerBuilder {
-    chain: Vec<Vec<u8>>,
-    key: Zeroizing<Vec<u8>>,
+    certificates: Vec<Certificate>,
     alpn: Vec<Vec<u8>>,
     cipher_suites: Vec<CipherSuite>,
     key_log: bool,
@@ -61,8 +56,7 @@ impl RustlsServer {
     #[must_use]
     pub fn builder(chain: impl IntoIterator<Item = impl Into<Vec<u8>>>, key: &[u8]) -> ServerBuilder {
         ServerBuilder {
-            chain: chain.into_iter().map(Into::into).collect(),
-            key: Zeroizing::new(key.to_vec()),
+            certificates: vec![Certificate::new(None, chain, key)],
             alpn: Vec::new(),
             cipher_suites: CipherSuite::ALL.to_vec(),
             key_log: false,
@@ -74,6 +68,20 @@ impl RustlsServer {
 }
 
 impl ServerBuilder {
+    /// Adds a certificate for clients that ask for `name` (RFC 6066 section 3): a DNS name, or `*.` and a DNS name for
+    /// all names with one more label. The first that was added for a name goes; clients that ask for none of them, or
+    /// do not ask, get the builder's own.
+    #[must_use]
+    pub fn certificate_for(
+        mut self,
+        name: &str,
+        chain: impl IntoIterator<Item = impl Into<Vec<u8>>>,
+        key: &[u8],
+    ) -> Self {
+        self.certificates.push(Certificate::new(Some(name), chain, key));
+        self
+    }
+
     /// The application protocols to speak, in order of preference, which goes before the client's (RFC 7301). With some
     /// of them a client that offers none of them is refused; with none a client that offers any is
     /// (RFC 9001 section 8.1).
@@ -139,24 +147,13 @@ impl ServerBuilder {
     /// protocol's name is empty or longer than 255 bytes, or where no cipher suite is left.
     pub fn build(self) -> Result<RustlsServer, ConfigError> {
         check_protocols(&self.alpn)?;
-        if self.chain.is_empty() {
-            return Err(ConfigError::new("the server has no certificate: pass its chain"));
-        }
         let provider = crypto_provider(&self.cipher_suites)?;
-        let key = PrivateKeyDer::try_from(self.key.as_slice()).map_err(|_| {
-            let hint = if self.key.starts_with(b"-----") { "it is PEM, DER is needed" } else { "DER is needed" };
-            ConfigError::new(format!("the private key cannot be read, {hint} (PKCS#8, SEC1 or PKCS#1)"))
-        })?;
-        let chain = self.chain.into_iter().map(CertificateDer::from).collect();
-
-        let surroundings = surroundings(key_loading_rng(&self.key), Duration::ZERO);
-        let (config, _, _) = scope::run(surroundings, Exchange::default(), || {
-            ServerConfig::builder_with_details(provider, Arc::new(ScopeTime))
-                .with_protocol_versions(&[&::rustls::version::TLS13])?
-                .with_no_client_auth()
-                .with_single_cert(chain, key.clone_key())
-        });
-        let mut config = config.map_err(|error| ConfigError::new(key_error(&error)))?;
+        let certificates = Certificates::load(&self.certificates, &provider)?;
+        let mut config = ServerConfig::builder_with_details(provider, Arc::new(ScopeTime))
+            .with_protocol_versions(&[&::rustls::version::TLS13])
+            .map_err(|error| ConfigError::new(error.to_string()))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(certificates));
         config.alpn_protocols = self.alpn;
         config.key_log = Arc::new(Tap);
         config.ignore_client_order = self.cipher_suites.first() == Some(&CipherSuite::ChaCha20Poly1305);
@@ -177,31 +174,6 @@ impl ServerBuilder {
             }
         }
         Ok(RustlsServer { config: Arc::new(config), key_log: self.key_log })
-    }
-}
-
-/// The randomness for loading a key. ring keeps some of it beside an ECDSA key and mixes it into each signature's
-/// nonce, with fresh randomness, the message and the key. Derived from the key it is as secret as the key, and a
-/// server's signatures depend on nothing but its settings and the session's generator.
-fn key_loading_rng(key: &[u8]) -> Rng {
-    let mut seed = [0; 32];
-    if let Some(suite) = TLS13_AES_128_GCM_SHA256.tls13() {
-        let hash: &dyn Hash = suite.common.hash_provider;
-        let mut context = hash.start();
-        context.update(b"quillon key loading");
-        context.update(key);
-        seed.iter_mut().zip(context.finish().as_ref()).for_each(|(seed, byte)| *seed = *byte);
-    }
-    Rng::from_seed(seed)
-}
-
-fn key_error(error: &Error) -> String {
-    match error {
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            "the private key does not belong to the certificate: pass the pair that was made together".to_string()
-        }
-        Error::InvalidCertificate(_) => "the server's certificate cannot be read: DER is needed".to_string(),
-        error => format!("the certificate or its private key cannot be used: {error}"),
     }
 }
 
