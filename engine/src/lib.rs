@@ -76,7 +76,9 @@ pub mod transport_parameters;
 pub mod version_negotiation;
 pub mod wire;
 
-pub use connection::{ConnectError, Connection, ConnectionError, DecisionError, Event, Idle, Outgoing, Transmit};
+pub use connection::{
+    ConnectError, Connection, ConnectionError, DecisionError, Event, Idle, KeyUpdateError, Outgoing, Transmit,
+};
 pub use datagram::{DatagramId, DatagramSettings, DropPolicy, SendDatagramError};
 pub use diagnostics::Stats;
 pub use endpoint::{ConnectionHandle, Endpoint, EndpointConfig};

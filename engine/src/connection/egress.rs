@@ -9,7 +9,6 @@ use super::close::State;
 use super::sent::SentFrame;
 use super::{Connection, Idle, Outgoing, Transmit};
 use crate::crypto::TAG_LEN;
-use crate::error::{TransportError, TransportErrorCode};
 use crate::packet::{self, EcnCounts, Frame, LongHeader, PacketType, ShortHeader};
 use crate::path::MIN_DATAGRAM_SIZE;
 use crate::recovery::SentPacket;
@@ -62,7 +61,7 @@ impl Connection {
             State::Closing(_) => return self.transmit_close(now, buffer),
             State::Draining { .. } | State::Drained => return Transmit::Idle(Idle::Nothing),
         }
-        if let Err(error) = self.check_key_limits() {
+        if let Err(error) = self.check_key_limits(now) {
             self.fail(now, error);
             return self.transmit_close(now, buffer);
         }
@@ -129,22 +128,6 @@ impl Connection {
         let len = writer.position();
         self.seal_and_record(now, drafts, out.get_mut(..len).unwrap_or_default());
         Ok(len)
-    }
-
-    /// Updates keys before they have sealed too much, and stops where they have (RFC 9001 section 6.6).
-    fn check_key_limits(&mut self) -> Result<(), TransportError> {
-        let largest_acked = self.recovery.largest_acked(Space::Application);
-        let confirmed = self.is_handshake_confirmed();
-        let Some(keys) = self.keys.one_rtt_mut().filter(|keys| keys.is_update_due()) else { return Ok(()) };
-        if confirmed && keys.can_update(largest_acked) {
-            keys.initiate_update();
-        } else if keys.is_exhausted() {
-            return Err(TransportError::new(
-                TransportErrorCode::AEAD_LIMIT_REACHED,
-                "the keys have protected as many packets as is safe",
-            ));
-        }
-        Ok(())
     }
 
     /// What the space of `level` has to send.

@@ -83,6 +83,11 @@ pub enum Event {
         /// How many since this was last told.
         count: u64,
     },
+    /// The keys of 1-RTT packets were updated (RFC 9001 section 6). Nothing is to be done.
+    KeysUpdated {
+        /// Whether the peer initiated the update, or we.
+        by_peer: bool,
+    },
     /// A line for an NSS key log, where the TLS configuration asks for it. Secret: it decrypts the connection.
     KeyLog(String),
     /// The connection is over. Nothing more can be sent or read; it stays for a while to answer late packets.

@@ -115,6 +115,9 @@ impl Connection {
         if let Some(largest) = fate.largest_ack_acked {
             recovery.received_mut(space).on_ack_of_our_ack(largest);
         }
+        if space == Space::Application {
+            self.confirm_key_update(now);
+        }
         // The server has our address: it acknowledged a Handshake packet (RFC 9002 section 6.2.2.1).
         if outcome.newly_acked && space == Space::Handshake {
             self.timers.on_peer_validated_address();

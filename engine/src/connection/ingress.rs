@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::close::State;
 use super::{Connection, ConnectionError};
-use crate::crypto::{OneRttKeys, OpenError};
+use crate::crypto::OpenError;
 use crate::error::{TransportError, TransportErrorCode};
 use crate::packet::{self, Layout, PacketType};
 use crate::path::Arrival;
@@ -155,7 +155,11 @@ impl Connection {
         let (header, payload) = packet.split_at_mut_checked(header_len).ok_or(Drop::Silently)?;
         let payload = if level == Level::OneRtt {
             let keys = self.keys.one_rtt_mut().ok_or(Drop::NoKeys)?;
-            keys.open(now, pn, unmasked.key_phase(), header, payload).map_err(Drop::from)?.0
+            let (payload, opened) = keys.open(now, pn, unmasked.key_phase(), header, payload).map_err(Drop::from)?;
+            if opened.updated {
+                self.on_keys_updated(true);
+            }
+            payload
         } else {
             self.keys.open_long(level, layout.version, pn, header, payload).ok_or(Drop::Silently)?
         };
@@ -187,7 +191,7 @@ impl Connection {
         }
         self.stats.packets_received += 1;
         self.timers.on_received(now);
-        self.discard_previous_keys(now);
+        self.discard_old_keys(now);
         if level == Level::Handshake && !self.side().is_client() {
             // A Handshake packet proves the client's address (RFC 9000 section 8.1), and ends the use of Initial
             // packets (RFC 9001 section 4.9.1).
@@ -198,17 +202,6 @@ impl Connection {
         let ack_eliciting = self.on_payload(now, level, &layout.dcid, payload)?;
         self.recovery.received_mut(space).on_received(pn, now, ack_eliciting, ecn);
         if matches!(self.state, State::Open) { self.drive_handshake(now, space) } else { Ok(()) }
-    }
-
-    /// Keys from before an update are kept for three probe timeouts (RFC 9001 section 6.5).
-    fn discard_previous_keys(&mut self, now: Time) {
-        let Some(since) = self.keys.one_rtt().and_then(OneRttKeys::previous_superseded_at) else { return };
-        let kept = self.recovery.pto(Space::Application).saturating_mul(3);
-        if now >= since.saturating_add(kept)
-            && let Some(keys) = self.keys.one_rtt_mut()
-        {
-            keys.discard_previous();
-        }
     }
 
     /// RFC 9000 section 7.2: the peer's first packet tells its connection ID; later ones keep it.

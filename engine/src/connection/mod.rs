@@ -18,6 +18,7 @@ mod event;
 mod frames;
 mod handshake;
 mod ingress;
+mod key_update;
 mod keys;
 mod migration;
 mod probe;
@@ -50,12 +51,14 @@ use crate::wire::{ConnectionId, Ecn, FourTuple, Side, Space, Time, Version};
 
 use close::State;
 use handshake::Handshake;
+use key_update::KeyUpdates;
 use keys::KeyRing;
 use sent::SentFrame;
 use timers::Timers;
 
 pub use client_hello::DecisionError;
 pub use event::{ConnectionError, Event};
+pub use key_update::KeyUpdateError;
 
 /// The length of the connection ID that a client invents for the server: at least 8 bytes (RFC 9000 section 7.2).
 const INITIAL_ID_LEN: usize = 8;
@@ -169,6 +172,7 @@ pub struct Connection {
     state: State,
     handshake: Handshake,
     keys: KeyRing,
+    key_updates: KeyUpdates,
     paths: Paths,
     local_ids: LocalIds,
     remote_ids: RemoteIds,
@@ -268,6 +272,7 @@ impl Connection {
             state: State::Open,
             handshake: Handshake::new(side, version, original, local, now, unix_time, rng.fork()),
             keys,
+            key_updates: KeyUpdates::default(),
             paths: Paths::new(path, !side.is_client()),
             local_ids: LocalIds::new(local, reset_token),
             remote_ids: RemoteIds::new(remote, settings.active_connection_id_limit),

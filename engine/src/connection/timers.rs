@@ -121,6 +121,7 @@ impl Connection {
             self.timers.handshake,
             self.timers.pacing,
             self.keep_alive_deadline(),
+            self.old_keys_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -147,6 +148,7 @@ impl Connection {
         if self.timers.handshake.is_some_and(|deadline| deadline <= now) {
             return self.abandon(ConnectionError::HandshakeTimeout);
         }
+        self.discard_old_keys(now);
         if self.timers.pacing.is_some_and(|deadline| deadline <= now) {
             self.timers.pacing = None;
         }

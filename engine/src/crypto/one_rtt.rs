@@ -359,3 +359,38 @@ impl fmt::Debug for OneRttKeys {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "ring"))]
+mod tests {
+    use super::*;
+
+    fn keys() -> OneRttKeys {
+        let (local, remote) = (Secret::zeroed(32), Secret::zeroed(32));
+        OneRttKeys::new(crate::crypto::ring::provider(), Version::V1, CipherSuite::Aes128Gcm, local, remote)
+    }
+
+    /// K3, P9: failures count over all keys: an update does not start the count again.
+    #[test]
+    fn k3_the_integrity_limit_is_counted_over_all_keys() {
+        let mut keys = keys();
+        keys.failed = CipherSuite::Aes128Gcm.integrity_limit() - 1;
+        keys.initiate_update();
+        assert_eq!(keys.open(0, 0, true, b"header", &mut [0; 32]), Err(OpenError::Decrypt));
+        assert_eq!(keys.open(0, 1, false, b"header", &mut [0; 32]), Err(OpenError::IntegrityLimit));
+        assert_eq!(keys.open(0, 2, true, b"header", &mut [0; 32]), Err(OpenError::IntegrityLimit));
+    }
+
+    #[test]
+    fn k3_the_confidentiality_limit_is_counted_for_each_key() {
+        let mut keys = keys();
+        let limit = CipherSuite::Aes128Gcm.confidentiality_limit();
+        keys.sealed = limit - limit / 8 - 1;
+        assert!(!keys.is_update_due());
+        keys.seal(7, &mut [0; 64], 8);
+        assert!(keys.is_update_due() && !keys.is_exhausted());
+        keys.sealed = limit;
+        assert!(keys.is_exhausted());
+        keys.initiate_update();
+        assert!(!keys.is_update_due() && !keys.is_exhausted());
+    }
+}

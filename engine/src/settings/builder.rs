@@ -48,6 +48,7 @@ setters! {
     handshake_timeout: Option<Duration>,
     datagrams: DatagramSettings,
     versions: VersionSettings,
+    packets_per_key: Option<u64>,
     grease: bool,
 }
 

@@ -68,6 +68,9 @@ pub struct TransportSettings {
     /// The versions of QUIC: at most 16 in each list, none of them 0. Default: starts with version 1,
     /// speaks 1 and 2.
     pub versions: VersionSettings,
+    /// How many packets our keys protect before we update them (RFC 9001 section 6.6): at least 1, and no more often
+    /// than the rules allow. Default: none, seven eighths of what the cipher suite bears: 7,340,032 packets of AES-GCM.
+    pub packets_per_key: Option<u64>,
     /// Sends what means nothing, so that peers and middleboxes keep ignoring it: a reserved transport parameter (RFC
     /// 9000 section 18.1) and reserved versions (sections 6.3 and 15). Default: true.
     pub grease: bool,
@@ -96,6 +99,7 @@ impl Default for TransportSettings {
             handshake_timeout: Some(Duration::from_secs(10)),
             datagrams: DatagramSettings::default(),
             versions: VersionSettings::default(),
+            packets_per_key: None,
             grease: true,
         }
     }
