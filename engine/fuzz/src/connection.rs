@@ -34,13 +34,13 @@ const STAGES: u8 = 7;
 
 static CLIENT: LazyLock<ClientConfig> = LazyLock::new(|| {
     let tls = RustlsClient::builder().alpn([b"fuzz".as_slice()]).roots([CA]).build().expect("the client's TLS");
-    ClientConfig { tls: Arc::new(tls), crypto: null::provider(), transport: settings() }
+    ClientConfig { crypto: null::provider(), transport: settings(), ..ClientConfig::new(Arc::new(tls)) }
 });
 
 static SERVER: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| {
     let tls = RustlsServer::builder([CERTIFICATE], PRIVATE_KEY).alpn([b"fuzz".as_slice()]).build();
     let tls = Arc::new(tls.expect("the server's TLS"));
-    Arc::new(ServerConfig { tls, crypto: null::provider(), transport: settings() })
+    Arc::new(ServerConfig { crypto: null::provider(), transport: settings(), ..ServerConfig::new(tls) })
 });
 
 fn settings() -> TransportSettings {
