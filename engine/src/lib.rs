@@ -83,5 +83,6 @@ pub use datagram::{DatagramId, DatagramSettings, DropPolicy, SendDatagramError};
 pub use diagnostics::Stats;
 pub use endpoint::{ConnectionHandle, Endpoint, EndpointConfig};
 pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
+pub use stream::Priority;
 pub use version_negotiation::VersionSettings;
 pub use wire::{Dir, Ecn, FourTuple, Side, StreamId, Time};

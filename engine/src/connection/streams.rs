@@ -6,7 +6,7 @@ use super::close::State;
 use super::{Connection, Event};
 use crate::recovery;
 use crate::settings::TransportSettings;
-use crate::stream::{self, AbortError, OpenError, Peek, Read, ReadError, StreamEvent, WriteError};
+use crate::stream::{self, AbortError, OpenError, Peek, Priority, Read, ReadError, StreamEvent, WriteError};
 use crate::wire::{Dir, StreamId};
 
 /// What we allow the peer: in our transport parameters, and in the stream room that holds it to them.
@@ -57,6 +57,18 @@ impl Connection {
     /// Opens a stream. Blocked where the peer grants no more; [`Event::StreamsAvailable`] follows when it does.
     pub fn open(&mut self, dir: Dir) -> Result<StreamId, OpenError> {
         self.streams_open().ok_or(OpenError::Closed)?.open(dir)
+    }
+
+    /// Sets a stream's place among those that have something to send: the peer does not learn of it. It holds from the
+    /// next packet on. An urgency above 7 counts as 7.
+    pub fn set_priority(&mut self, id: StreamId, priority: Priority) -> Result<(), WriteError> {
+        self.streams_open().ok_or(WriteError::UnknownStream)?.set_priority(id, priority)
+    }
+
+    /// A stream's place among those that have something to send; `None` where it is unknown or only the peer sends.
+    #[must_use]
+    pub fn priority(&self, id: StreamId) -> Option<Priority> {
+        self.streams.priority(id)
     }
 
     /// Appends `data` to a stream, copied; returns how many bytes were taken, at least one unless `data` is empty.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::events::EventSet;
 use super::receive::Readiness;
 use super::send_buffer::SendBuffer;
-use super::{AbortError, OpenError, Peek, Read, ReadError, Streams, WriteError};
+use super::{AbortError, OpenError, Peek, Priority, Read, ReadError, Streams, WriteError};
 use crate::wire::{Dir, StreamId, varint};
 
 impl Streams {
@@ -15,6 +15,26 @@ impl Streams {
     /// [`OpenError::Blocked`] at the peer's limit, which is zero until its transport parameters are known.
     pub fn open(&mut self, dir: Dir) -> Result<StreamId, OpenError> {
         self.table.open(dir).ok_or(OpenError::Blocked(dir))
+    }
+
+    /// Sets a stream's place among those that have something to send. It holds from the next packet on, and for what
+    /// is sent again. An urgency above 7 counts as 7.
+    ///
+    /// # Errors
+    /// [`WriteError::UnknownStream`].
+    pub fn set_priority(&mut self, id: StreamId, priority: Priority) -> Result<(), WriteError> {
+        let stream = self.table.get_mut(id).ok_or(WriteError::UnknownStream)?;
+        stream.send.as_ref().ok_or(WriteError::UnknownStream)?;
+        self.queues.scheduler.set_priority(id, &mut stream.in_scheduler, priority.clamped());
+        self.queues.sweep(&self.table);
+        Ok(())
+    }
+
+    /// A stream's place among those that have something to send, while the stream is not over.
+    #[must_use]
+    pub fn priority(&self, id: StreamId) -> Option<Priority> {
+        let stream = self.table.get(id)?;
+        stream.send.as_ref().map(|_| stream.in_scheduler.priority())
     }
 
     /// Copies `data` into the stream. Returns how many bytes were taken: at most what the send buffer and the

@@ -70,13 +70,13 @@ impl Streams {
             let turn = self.queues.scheduler.next()?;
             let stream = self.table.get_mut(turn.id).filter(|stream| turn.is_valid(&stream.in_scheduler));
             let Some(stream) = stream else {
-                self.queues.scheduler.skip(&turn);
+                self.queues.scheduler.skip();
                 continue;
             };
             let chunk = stream.send.as_mut()?.take_chunk(turn.id, room)?;
             self.queues.settle(turn.id, stream);
             if turn.is_valid(&stream.in_scheduler) {
-                self.queues.scheduler.rotate(&turn);
+                self.queues.scheduler.rotate();
             }
             return Some(chunk);
         }

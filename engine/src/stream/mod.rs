@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod flow_control;
 mod ingress;
+mod priority;
 mod queue;
 mod receive;
 mod receive_buffer;
@@ -30,6 +31,7 @@ mod send_buffer;
 mod table;
 
 pub use error::{AbortError, OpenError, ReadError, WriteError};
+pub use priority::Priority;
 pub use receive::ReceiveState;
 pub use send::SendState;
 

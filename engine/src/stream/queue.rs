@@ -8,11 +8,16 @@ use alloc::collections::VecDeque;
 use crate::wire::StreamId;
 
 /// A stream's place in one queue; the default is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
 impl Ticket {
     const NONE: Self = Self(0);
+
+    /// The ticket after this one.
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 
     pub(super) fn is_queued(self) -> bool {
         self != Self::NONE
@@ -23,7 +28,7 @@ impl Ticket {
 #[derive(Debug, Default)]
 pub(super) struct StreamQueue {
     entries: VecDeque<(StreamId, Ticket)>,
-    last_ticket: u64,
+    last_ticket: Ticket,
     live: usize,
 }
 
@@ -41,8 +46,8 @@ impl StreamQueue {
             return;
         }
         if queued {
-            self.last_ticket += 1;
-            *ticket = Ticket(self.last_ticket);
+            self.last_ticket = self.last_ticket.next();
+            *ticket = self.last_ticket;
             self.entries.push_back((id, *ticket));
             self.live += 1;
         } else {
@@ -62,13 +67,6 @@ impl StreamQueue {
     /// Drops the entry at the front, whose ticket is void.
     pub(super) fn drop_void_front(&mut self) {
         self.entries.pop_front();
-    }
-
-    /// Moves the entry at the front to the back.
-    pub(super) fn rotate(&mut self) {
-        if self.entries.len() > 1 {
-            self.entries.rotate_left(1);
-        }
     }
 
     /// Sweeps void entries out where they outnumber the others.

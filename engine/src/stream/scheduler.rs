@@ -1,20 +1,36 @@
 //! Which stream sends next (RFC 9000 section 2.3).
 //!
-//! Lost data goes before new data (RFC 9000 section 13.3); within each, streams take turns, a frame at a time.
+//! One heap holds the streams that have something to send, by [`Rank`]; the others cost nothing. As in
+//! [`StreamQueue`](super::queue::StreamQueue) a stream knows its entry by a ticket, and leaving only voids it. Void
+//! entries go when they come to the top, and all at once when they outnumber the others.
 
-use super::queue::{StreamQueue, Ticket};
+use alloc::collections::BinaryHeap;
+use alloc::collections::binary_heap::PeekMut;
+use core::cmp::{Ordering, Reverse};
+
+use super::priority::Priority;
+use super::queue::Ticket;
 use crate::wire::StreamId;
 
-/// A stream's places with the scheduler.
+/// A stream's place with the scheduler.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    lost: Ticket,
-    new: Ticket,
+pub(super) struct Place {
+    priority: Priority,
+    ticket: Ticket,
+    /// What the entry of the ticket stands for.
+    pending: Pending,
+}
+
+impl Place {
+    pub(super) fn priority(&self) -> Priority {
+        self.priority
+    }
 }
 
 /// What a stream has to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Pending {
+    #[default]
     Nothing,
     /// Data, or a FIN, that was never sent.
     New,
@@ -22,48 +38,135 @@ pub(super) enum Pending {
     Lost,
 }
 
-/// The streams that have something to send.
+/// What goes first; see [`Priority`]. The smallest is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    urgency: u8,
+    send_order: Reverse<i64>,
+    new: bool,
+    incremental: bool,
+    /// Of incremental streams the turn, of the others the ID.
+    turn: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    rank: Rank,
+    id: StreamId,
+    ticket: Ticket,
+}
+
+impl Ord for Entry {
+    /// The heap gives its largest: that of the smallest rank.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.rank.cmp(&self.rank).then(other.ticket.cmp(&self.ticket))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
+
+/// The streams that have something to send. At most twice as many entries, and a constant, as there are such streams.
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
-    lost: StreamQueue,
-    new: StreamQueue,
+    heap: BinaryHeap<Entry>,
+    last_ticket: Ticket,
+    last_turn: u64,
+    live: usize,
 }
 
 impl Scheduler {
+    /// Void entries below this number are not worth a sweep.
+    const TOLERATED_VOID: usize = 64;
+
     pub(super) fn is_empty(&self) -> bool {
-        self.lost.is_empty() && self.new.is_empty()
+        self.live == 0
     }
 
     /// Takes note of what the stream has to send.
-    pub(super) fn update(&mut self, id: StreamId, places: &mut Places, pending: Pending) {
-        self.lost.set(id, &mut places.lost, pending == Pending::Lost);
-        self.new.set(id, &mut places.new, pending == Pending::New);
+    pub(super) fn update(&mut self, id: StreamId, place: &mut Place, pending: Pending) {
+        if pending == place.pending {
+            return;
+        }
+        if place.ticket.is_queued() {
+            place.ticket = Ticket::default();
+            self.live -= 1;
+        }
+        place.pending = pending;
+        if pending == Pending::Nothing {
+            if self.live == 0 {
+                self.heap.clear();
+            }
+            return;
+        }
+        self.last_ticket = self.last_ticket.next();
+        place.ticket = self.last_ticket;
+        self.live += 1;
+        let rank = self.rank(id, place);
+        self.heap.push(Entry { rank, id, ticket: place.ticket });
+    }
+
+    /// Changes a stream's priority, from its next turn on.
+    pub(super) fn set_priority(&mut self, id: StreamId, place: &mut Place, priority: Priority) {
+        if priority == place.priority {
+            return;
+        }
+        let pending = place.pending;
+        self.update(id, place, Pending::Nothing);
+        place.priority = priority;
+        self.update(id, place, pending);
+    }
+
+    fn rank(&mut self, id: StreamId, place: &Place) -> Rank {
+        let Priority { urgency, incremental, send_order } = place.priority;
+        let turn = if incremental {
+            self.last_turn += 1;
+            self.last_turn
+        } else {
+            id.0
+        };
+        Rank { urgency, send_order: Reverse(send_order), new: place.pending == Pending::New, incremental, turn }
     }
 
     /// The stream whose turn it is. The turn may be void: then the caller skips it.
     pub(super) fn next(&self) -> Option<Turn> {
-        let (queue, lost) = if self.lost.is_empty() { (&self.new, false) } else { (&self.lost, true) };
-        let (id, ticket) = queue.front()?;
-        Some(Turn { id, ticket, lost })
+        self.heap.peek().map(|entry| Turn { id: entry.id, ticket: entry.ticket })
     }
 
-    /// Drops a turn that is void.
-    pub(super) fn skip(&mut self, turn: &Turn) {
-        self.queue_of(turn).drop_void_front();
+    /// Drops the turn at the top, which is void.
+    pub(super) fn skip(&mut self) {
+        self.heap.pop();
     }
 
-    /// The turn was used and the stream has more to send: it goes to the back.
-    pub(super) fn rotate(&mut self, turn: &Turn) {
-        self.queue_of(turn).rotate();
+    /// The turn at the top was used and the stream has more to send: an incremental one goes behind its equals.
+    pub(super) fn rotate(&mut self) {
+        if self.live > 1
+            && let Some(mut entry) = self.heap.peek_mut()
+            && entry.rank.incremental
+        {
+            self.last_turn += 1;
+            entry.rank.turn = self.last_turn;
+            // Dropping it puts it where it belongs now.
+            drop::<PeekMut<'_, Entry>>(entry);
+        }
     }
 
-    fn queue_of(&mut self, turn: &Turn) -> &mut StreamQueue {
-        if turn.lost { &mut self.lost } else { &mut self.new }
-    }
-
-    pub(super) fn sweep<'a>(&mut self, places_of: impl Fn(StreamId) -> Option<&'a Places>) {
-        self.lost.sweep(|id, ticket| places_of(id).is_some_and(|places| places.lost == ticket));
-        self.new.sweep(|id, ticket| places_of(id).is_some_and(|places| places.new == ticket));
+    /// Sweeps void entries out where they outnumber the others.
+    pub(super) fn sweep<'a>(&mut self, place_of: impl Fn(StreamId) -> Option<&'a Place>) {
+        if self.heap.len() > 2 * self.live + Self::TOLERATED_VOID {
+            self.heap.retain(|entry| place_of(entry.id).is_some_and(|place| place.ticket == entry.ticket));
+        }
     }
 }
 
@@ -72,12 +175,11 @@ impl Scheduler {
 pub(super) struct Turn {
     pub(super) id: StreamId,
     ticket: Ticket,
-    lost: bool,
 }
 
 impl Turn {
-    /// Whether the stream with these places still has this turn.
-    pub(super) fn is_valid(&self, places: &Places) -> bool {
-        self.ticket == if self.lost { places.lost } else { places.new }
+    /// Whether the stream with this place still has this turn.
+    pub(super) fn is_valid(&self, place: &Place) -> bool {
+        self.ticket == place.ticket
     }
 }

@@ -13,7 +13,7 @@ use super::concurrency::{Admission, LocalStreams, PerDir, RemoteStreams};
 use super::events::EventSet;
 use super::queue::Ticket;
 use super::receive::ReceivePart;
-use super::scheduler::Places;
+use super::scheduler::Place;
 use super::send::SendPart;
 use crate::error::{TransportError, TransportErrorCode};
 use crate::wire::{Dir, Side, StreamId};
@@ -29,7 +29,7 @@ pub(super) struct Stream {
     pub(super) in_waiting: Ticket,
     /// How many bytes the writer that waits was refused.
     pub(super) refused: u64,
-    pub(super) in_scheduler: Places,
+    pub(super) in_scheduler: Place,
     /// Counted among those that wait for their own credit.
     pub(super) counted_blocked: bool,
 }
@@ -186,7 +186,7 @@ fn create(side: Side, ours: &Limits, peer: &Limits, id: StreamId) -> Stream {
         in_control: Ticket::default(),
         in_waiting: Ticket::default(),
         refused: 0,
-        in_scheduler: Places::default(),
+        in_scheduler: Place::default(),
         counted_blocked: false,
     }
 }
