@@ -45,8 +45,8 @@
 //!
 //! - [`endpoint`]: demultiplexing, accepting, version negotiation, the memory budget.
 //! - [`connection`]: the conductor. Ingress, egress, timers, close, events.
-//! - `packet`, `crypto`, `tls`, `stream`, `recovery`, `congestion`, `path`, `connection_id`: one concept of
-//!   the RFCs each, with its state.
+//! - `packet`, `crypto`, `tls`, `token`, `stream`, `recovery`, `congestion`, `path`, `connection_id`: one concept
+//!   of the RFCs each, with its state.
 //! - [`transport_parameters`], [`version_negotiation`]: what the ends declare and agree on.
 //! - [`wire`], [`error`], [`ranges`], [`rng`]: the vocabulary.
 #![no_std]
@@ -72,6 +72,7 @@ pub mod rng;
 mod settings;
 pub mod stream;
 pub mod tls;
+pub mod token;
 pub mod transport_parameters;
 pub mod version_negotiation;
 pub mod wire;
@@ -81,8 +82,12 @@ pub use connection::{
 };
 pub use datagram::{DatagramId, DatagramSettings, DropPolicy, SendDatagramError};
 pub use diagnostics::Stats;
-pub use endpoint::{ConnectionHandle, Endpoint, EndpointConfig};
+pub use endpoint::{
+    AcceptError, AddressValidation, Admission, AlreadyValidated, ConnectionHandle, Endpoint, EndpointConfig, Incoming,
+    RateLimit, ReplyLimits,
+};
 pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
 pub use stream::Priority;
+pub use token::TokenSettings;
 pub use version_negotiation::VersionSettings;
 pub use wire::{Dir, Ecn, FourTuple, Side, StreamId, Time};

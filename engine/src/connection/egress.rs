@@ -143,6 +143,7 @@ impl Connection {
                     || self.pending.ping
                     || self.local_ids.has_unsent()
                     || self.remote_ids.has_retiring()
+                    || self.issued_tokens.has_unsent()
                     || self.streams.has_control()
                     || self.datagrams.has_data()
                     || self.streams.has_data()));
@@ -319,6 +320,7 @@ impl Connection {
             control_frame(&control).encode(writer);
             frames.push(SentFrame::Control(control));
         }
+        self.write_tokens(writer, limit, frames);
         if core::mem::take(&mut self.pending.ping) && fits(writer) {
             Frame::Ping.encode(writer);
         }

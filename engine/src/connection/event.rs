@@ -88,6 +88,13 @@ pub enum Event {
         /// Whether the peer initiated the update, or we.
         by_peer: bool,
     },
+    /// The server gave a token for a later connection: save it, and present it once in
+    /// [`ClientConfig::token`](crate::ClientConfig::token), to the same server, from the same IP address. It then need
+    /// not prove the address again (RFC 9000 section 8.1.3). A token links the connections in which it is seen.
+    NewToken {
+        /// The token, opaque.
+        token: Vec<u8>,
+    },
     /// A line for an NSS key log, where the TLS configuration asks for it. Secret: it decrypts the connection.
     KeyLog(String),
     /// The connection is over. Nothing more can be sent or read; it stays for a while to answer late packets.

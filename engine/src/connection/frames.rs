@@ -75,11 +75,7 @@ impl Connection {
             // No challenge of ours is outstanding; an answer that nobody asked for means nothing (RFC 9000
             // section 8.2.3).
             Frame::PathResponse(_) => Ok(()),
-            Frame::NewToken { .. } if self.side() == Side::Server => {
-                Err(Self::protocol_violation("NEW_TOKEN from a client"))
-            }
-            // Tokens for later connections are not kept yet.
-            Frame::NewToken { .. } => Ok(()),
+            Frame::NewToken { token } => self.on_new_token(token),
             Frame::HandshakeDone if self.side() == Side::Server => {
                 Err(Self::protocol_violation("HANDSHAKE_DONE from a client"))
             }
@@ -137,6 +133,7 @@ impl Connection {
             local_ids: &mut self.local_ids,
             remote_ids: &mut self.remote_ids,
             pending: &mut self.pending,
+            issued_tokens: &mut self.issued_tokens,
             congestion: self.congestion.as_mut(),
             stats: &mut self.stats,
             largest_ack_acked: None,

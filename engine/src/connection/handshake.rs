@@ -46,12 +46,12 @@ pub(super) struct Handshake {
     started: Time,
     /// The connection ID that the client's very first Initial was sent to.
     original: ConnectionId,
-    /// Whether datagrams to `original` are routed to this connection.
+    /// Whether datagrams to `original`, or after a Retry to `retry`, are routed to this connection.
     original_routed: bool,
     local: ConnectionId,
     /// The peer's source connection ID, from the first packet of it.
     pub(super) remote: Option<ConnectionId>,
-    /// The source connection ID of a Retry.
+    /// The source connection ID of the Retry, where there was one.
     pub(super) retry: Option<ConnectionId>,
     /// The token that the client's Initial packets carry.
     pub(super) token: Vec<u8>,
@@ -130,7 +130,13 @@ impl Handshake {
     }
 
     pub(super) fn take_original_route(&mut self) -> Option<ConnectionId> {
-        core::mem::take(&mut self.original_routed).then_some(self.original)
+        core::mem::take(&mut self.original_routed).then(|| self.retry.unwrap_or(self.original))
+    }
+
+    /// The client's Initial answers a Retry of ours, and was sent to `retry_source`.
+    pub(super) const fn accept_retry(&mut self, retry_source: ConnectionId) {
+        self.retry = Some(retry_source);
+        self.original_routed = true;
     }
 
     pub(super) const fn local(&self) -> ConnectionId {

@@ -235,6 +235,8 @@ impl Connection {
         let token = body.get(layout.token.clone()).unwrap_or_default();
         if !expected
             || token.is_empty()
+            // A longer one would leave no room for what else an Initial carries.
+            || token.len() > crate::token::MAX_LEN
             || layout.version != self.version
             || *tag != crate::crypto::retry_tag(self.crypto.as_ref(), self.version, &handshake.original(), body)
         {
@@ -253,8 +255,18 @@ impl Connection {
 
     /// RFC 9000 section 10.3.1: `tail` is the last 16 bytes of a datagram that cannot be decrypted.
     fn check_stateless_reset(&mut self, now: Time, tail: Option<[u8; 16]>) {
-        if tail.is_some_and(|token| self.remote_ids.is_reset_token(&token)) {
+        if let Some(token) = tail {
+            self.receive_stateless_reset(now, &token);
+        }
+    }
+
+    /// Ends the connection where `token` is one of the peer's stateless reset tokens, and tells whether it is. For
+    /// datagrams whose connection ID leads nowhere; [`receive`](Self::receive) looks for itself.
+    pub fn receive_stateless_reset(&mut self, now: Time, token: &[u8; 16]) -> bool {
+        let known = self.remote_ids.is_reset_token(token);
+        if known && matches!(self.state, State::Open | State::Closing(_)) {
             self.drain(now, ConnectionError::StatelessReset);
         }
+        known
     }
 }

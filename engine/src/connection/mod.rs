@@ -25,6 +25,7 @@ mod probe;
 mod sent;
 mod streams;
 mod timers;
+mod tokens;
 mod version_negotiation;
 
 use alloc::boxed::Box;
@@ -37,7 +38,7 @@ use core::time::Duration;
 
 use crate::congestion::{Controller, NewReno, Pacer};
 use crate::connection_id::{LocalIds, RemoteIds, Route};
-use crate::crypto::{self, initial_keys};
+use crate::crypto::{self, Secret, initial_keys};
 use crate::datagram::Datagrams;
 use crate::diagnostics::Stats;
 use crate::error::TransportErrorCode;
@@ -47,6 +48,7 @@ use crate::rng::Rng;
 use crate::settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings};
 use crate::stream::Streams;
 use crate::tls;
+use crate::token::{self, Inbox, Outbox};
 use crate::wire::{ConnectionId, Ecn, FourTuple, Side, Space, Time, Version};
 
 use close::State;
@@ -129,12 +131,12 @@ impl fmt::Display for ConnectError {
 impl core::error::Error for ConnectError {}
 
 /// How a connection makes its connection IDs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct IdSettings {
     /// Their length, 4 to 20 bytes.
     pub len: usize,
-    /// The key from which the tokens of stateless resets are derived.
-    pub reset_key: [u8; 32],
+    /// The key from which the tokens of stateless resets are derived (RFC 9000 section 10.3.2).
+    pub reset_key: Secret,
 }
 
 /// What a new connection needs beside its configuration.
@@ -182,6 +184,10 @@ pub struct Connection {
     congestion: Box<dyn Controller>,
     pacer: Pacer,
     pending: Pending,
+    /// Tokens for the client's later connections.
+    issued_tokens: Outbox,
+    /// Tokens from the server, to be told.
+    received_tokens: Inbox,
     timers: Timers,
     events: VecDeque<Event>,
     stats: Stats,
@@ -225,6 +231,9 @@ impl Connection {
             (original, local, original),
             start,
         );
+        if config.token.len() <= token::MAX_LEN {
+            connection.handshake.token.clone_from(&config.token);
+        }
         connection.start_client_tls(config.tls.as_ref(), server_name).map_err(ConnectError::Tls)?;
         Ok(connection)
     }
@@ -282,6 +291,8 @@ impl Connection {
             congestion,
             pacer: Pacer::new(crate::path::MIN_DATAGRAM_SIZE as u64),
             pending: Pending::default(),
+            issued_tokens: Outbox::default(),
+            received_tokens: Inbox::default(),
             timers: Timers::new(now, &settings),
             events: VecDeque::new(),
             stats: Stats::default(),
@@ -305,7 +316,7 @@ impl Connection {
 
     /// The next event of the rooms that tell the caller.
     fn poll_room_event(&mut self) -> Option<Event> {
-        let event = self.streams.poll_event().map(streams::event);
+        let event = self.poll_token().or_else(|| self.streams.poll_event().map(streams::event));
         event.or_else(|| self.datagrams.poll_event().map(datagrams::event))
     }
 
@@ -439,7 +450,7 @@ impl Connection {
 const _: () = assert!(size_of::<Connection>() <= Connection::STATE_SIZE);
 
 /// A random connection ID of `len` bytes, 20 at most.
-fn random_id(rng: &mut Rng, len: usize) -> ConnectionId {
+pub(crate) fn random_id(rng: &mut Rng, len: usize) -> ConnectionId {
     let bytes: [u8; ConnectionId::MAX_LEN] = rng.bytes();
     bytes.get(..len).and_then(ConnectionId::new).unwrap_or(ConnectionId::EMPTY)
 }
@@ -447,7 +458,7 @@ fn random_id(rng: &mut Rng, len: usize) -> ConnectionId {
 /// The token of a stateless reset: a function of the connection ID, so that it outlives the connection's state
 /// (RFC 9000 section 10.3.2).
 fn reset_token(crypto: &dyn crypto::Provider, ids: &IdSettings, id: &ConnectionId) -> [u8; 16] {
-    let mac = crypto.hmac_sha256(&ids.reset_key, id.as_slice());
+    let mac = crypto.hmac_sha256(ids.reset_key.as_slice(), id.as_slice());
     let mut token = [0; 16];
     token.copy_from_slice(mac.split_at(16).0);
     token

@@ -8,6 +8,7 @@ use crate::datagram::{DatagramId, Datagrams};
 use crate::diagnostics::Stats;
 use crate::recovery::{Feedback, Losses, Rtt, SentPacket};
 use crate::stream::{Chunk, Control, Streams};
+use crate::token::Outbox;
 use crate::wire::{Space, Time};
 
 /// One thing that a packet carried.
@@ -32,6 +33,9 @@ pub(super) enum SentFrame {
     RetireConnectionId {
         sequence: u64,
     },
+    NewToken {
+        sequence: u64,
+    },
 }
 
 /// Carries news of sent packets to the rooms whose frames they carried.
@@ -46,6 +50,7 @@ pub(super) struct Fate<'a> {
     pub(super) local_ids: &'a mut LocalIds,
     pub(super) remote_ids: &'a mut RemoteIds,
     pub(super) pending: &'a mut Pending,
+    pub(super) issued_tokens: &'a mut Outbox,
     pub(super) congestion: &'a mut dyn Controller,
     pub(super) stats: &'a mut Stats,
     /// The highest of our acknowledgments that the peer has seen.
@@ -67,6 +72,7 @@ impl Feedback<SentFrame> for Fate<'_> {
             SentFrame::Datagram(id) => self.datagrams.on_acked(id),
             SentFrame::Control(control) => self.streams.on_control_acked(&control),
             SentFrame::HandshakeDone => self.pending.handshake_done = false,
+            SentFrame::NewToken { sequence } => self.issued_tokens.on_acked(sequence),
             SentFrame::NewConnectionId { .. } => {}
             SentFrame::RetireConnectionId { .. } => self.remote_ids.on_acked(),
         }
@@ -95,6 +101,7 @@ impl Feedback<SentFrame> for Fate<'_> {
             SentFrame::HandshakeDone => self.pending.handshake_done = true,
             SentFrame::NewConnectionId { sequence } => self.local_ids.on_lost(sequence),
             SentFrame::RetireConnectionId { sequence } => self.remote_ids.on_lost(sequence),
+            SentFrame::NewToken { sequence } => self.issued_tokens.on_lost(sequence),
         }
     }
 }

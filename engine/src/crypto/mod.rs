@@ -14,6 +14,7 @@ mod retry;
 #[cfg(feature = "ring")]
 pub mod ring;
 mod secret;
+mod static_key;
 mod suite;
 mod version;
 
@@ -21,6 +22,7 @@ pub use initial::initial_keys;
 pub use one_rtt::{OneRttKeys, OpenError, Opened};
 pub use retry::retry_tag;
 pub use secret::Secret;
+pub use static_key::StaticKey;
 pub use suite::{CipherSuite, Hash};
 
 use alloc::boxed::Box;

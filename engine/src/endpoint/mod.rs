@@ -7,30 +7,41 @@
 //! Invariants: every connection ID routes to one live connection; a connection touched since it was last idle is in
 //! `ready`; the sum of what connections hold is known, and above the budget nothing new is accepted or buffered.
 
+mod admission;
+mod rate;
 mod reply;
 mod slots;
+mod stateless_reset;
+mod waiting;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::connection::{ConnectError, Connection, Event, IdSettings, Idle, Outgoing, Start, Transmit};
 use crate::connection_id::Route;
-use crate::packet::{self, FirstLook, PacketType};
+use crate::crypto::{Provider, Secret, StaticKey};
+use crate::packet::{self, FirstLook};
 use crate::path::MIN_DATAGRAM_SIZE;
 use crate::rng::Rng;
 use crate::settings::{ClientConfig, ServerConfig, SettingsError};
+use crate::token::{TokenSettings, Tokens};
 use crate::wire::{ConnectionId, Ecn, FourTuple, Time, Version};
 
+use rate::Budgets;
 use reply::Reply;
 use slots::Slots;
+use waiting::Waiting;
 
+pub use admission::{AcceptError, AddressValidation, Admission, AlreadyValidated, Incoming};
+pub use rate::{RateLimit, ReplyLimits};
 pub use slots::ConnectionHandle;
 
 /// Answers outside connections that wait to be sent; more are dropped.
-const MAX_REPLIES: usize = 16;
+const MAX_REPLIES: usize = 128;
 
 /// What a connection is counted for at least: its own state, and TLS's.
 const CONNECTION_RESERVE: usize = Connection::STATE_SIZE + (24 << 10);
@@ -45,11 +56,33 @@ pub struct EndpointConfig {
     pub memory_budget: usize,
     /// Connections at once; at most 1,048,575. Default: 100,000.
     pub max_connections: u32,
+    /// Who decides about clients' first Initials, where a server configuration is set. Default: automatic.
+    pub admission: Admission,
+    /// Clients that may wait for the caller's decision at once; more are refused. Default: 1,000.
+    pub max_incoming: usize,
+    /// Address tokens (RFC 9000 section 8.1): their key, their lifetimes and how many.
+    pub tokens: TokenSettings,
+    /// The key from which the tokens of stateless resets are derived (RFC 9000 section 10.3.2). With the same key a
+    /// restarted process, or another worker, can reset the connections that the earlier one lost. A connection ID must
+    /// not be reset by a worker while another one has its connection: route by connection ID before workers share it.
+    /// Default: `None`, one derived from the endpoint's seed, so that connections of an earlier process end by timeout.
+    pub stateless_reset_key: Option<StaticKey>,
+    /// How often datagrams that belong to no connection are answered.
+    pub reply_limits: ReplyLimits,
 }
 
 impl Default for EndpointConfig {
     fn default() -> Self {
-        Self { connection_id_len: 8, memory_budget: 256 << 20, max_connections: 100_000 }
+        Self {
+            connection_id_len: 8,
+            memory_budget: 256 << 20,
+            max_connections: 100_000,
+            admission: Admission::Automatic,
+            max_incoming: 1_000,
+            tokens: TokenSettings::default(),
+            stateless_reset_key: None,
+            reply_limits: ReplyLimits::default(),
+        }
     }
 }
 
@@ -60,10 +93,23 @@ pub struct Endpoint {
     rng: Rng,
     ids: IdSettings,
     server: Option<Arc<ServerConfig>>,
+    /// The packet protection with which datagrams are answered that belong to no connection.
+    crypto: Option<Arc<dyn Provider>>,
+    previous_reset_key: Option<Secret>,
+    tokens: Tokens,
+    budgets: Budgets,
     unix_time: Duration,
+    /// When `unix_time` was, once a call tells.
+    unix_time_at: Option<Time>,
     slots: Slots,
     /// Sorted maps, not hashed ones: their order is a function of their keys, and no choice of keys makes them slow.
     routes: BTreeMap<ConnectionId, u32>,
+    /// Connections by the peer's address, for stateless resets.
+    remotes: BTreeSet<(SocketAddr, u32)>,
+    /// What waits for a connection to be made.
+    waiting: Waiting,
+    /// Accepted connections whose handshake is not complete.
+    handshakes: u32,
     deadlines: BTreeSet<(Time, u32)>,
     /// Connections touched since they last had nothing to send.
     ready: VecDeque<u32>,
@@ -80,15 +126,28 @@ impl Endpoint {
         config.connection_id_len = config.connection_id_len.clamp(4, ConnectionId::MAX_LEN);
         config.max_connections = config.max_connections.min(slots::MAX_SLOTS);
         let mut rng = Rng::from_seed(seed);
-        let ids = IdSettings { len: config.connection_id_len, reset_key: rng.bytes() };
+        let seeded = StaticKey::new(rng.bytes());
+        let reset_key = config.stateless_reset_key.as_ref().unwrap_or(&seeded);
+        let ids = IdSettings { len: config.connection_id_len, reset_key: reset_key.current().clone() };
+        let previous_reset_key = reset_key.previous().cloned();
+        let tokens = Tokens::new(config.tokens.clone(), rng.bytes());
+        let budgets = Budgets::new(&config.reply_limits);
         Self {
             config,
             rng,
             ids,
             server: None,
+            crypto: None,
+            previous_reset_key,
+            tokens,
+            budgets,
             unix_time: Duration::ZERO,
+            unix_time_at: None,
             slots: Slots::default(),
             routes: BTreeMap::new(),
+            remotes: BTreeSet::new(),
+            waiting: Waiting::default(),
+            handshakes: 0,
             deadlines: BTreeSet::new(),
             ready: VecDeque::new(),
             eventful: VecDeque::new(),
@@ -98,8 +157,19 @@ impl Endpoint {
     }
 
     /// Sets the time of day, since the Unix epoch, at which certificates are judged. Holds for connections made later.
+    /// Address tokens carry it too, counted on from the next call that tells the time; without it they carry the caller's
+    /// clock, and are good only where that is shared.
     pub const fn set_unix_time(&mut self, unix_time: Duration) {
         self.unix_time = unix_time;
+        self.unix_time_at = None;
+    }
+
+    /// The clock of address tokens, in milliseconds.
+    fn clock(&mut self, now: Time) -> u64 {
+        let since = now.saturating_sub(*self.unix_time_at.get_or_insert(now));
+        let nanos =
+            if self.unix_time.is_zero() { u128::from(now) } else { self.unix_time.as_nanos() + u128::from(since) };
+        u64::try_from(nanos / 1_000_000).unwrap_or(u64::MAX)
     }
 
     /// Accepts new connections with `server` from now on; with `None`, none are accepted.
@@ -110,6 +180,9 @@ impl Endpoint {
     pub fn set_server(&mut self, server: Option<Arc<ServerConfig>>) -> Result<(), SettingsError> {
         if let Some(server) = &server {
             server.transport.validate()?;
+        }
+        if let Some(server) = &server {
+            self.crypto = Some(Arc::clone(&server.crypto));
         }
         self.server = server;
         Ok(())
@@ -126,19 +199,20 @@ impl Endpoint {
         self.check_room()?;
         let start = self.start(now, path);
         let connection = Connection::client(config, server_name, start)?;
+        self.crypto.get_or_insert_with(|| Arc::clone(&config.crypto));
         let index = self.insert(connection);
         self.touch(index);
         Ok(self.slots.handle(index))
     }
 
     fn start(&mut self, now: Time, path: FourTuple) -> Start {
-        Start { now, unix_time: self.unix_time, rng: self.rng.fork(), path, ids: self.ids }
+        Start { now, unix_time: self.unix_time, rng: self.rng.fork(), path, ids: self.ids.clone() }
     }
 
     fn check_room(&self) -> Result<(), ConnectError> {
         if self.slots.len() >= self.config.max_connections as usize {
             Err(ConnectError::TooManyConnections)
-        } else if self.memory_used + CONNECTION_RESERVE > self.config.memory_budget {
+        } else if self.memory_used() + CONNECTION_RESERVE > self.config.memory_budget {
             Err(ConnectError::MemoryBudget)
         } else {
             Ok(())
@@ -147,7 +221,27 @@ impl Endpoint {
 
     fn insert(&mut self, connection: Connection) -> u32 {
         self.memory_used += CONNECTION_RESERVE;
-        self.slots.insert(Box::new(connection), CONNECTION_RESERVE)
+        let index = self.slots.insert(Box::new(connection), CONNECTION_RESERVE);
+        self.track(index);
+        index
+    }
+
+    /// Brings up to date by what else a connection is known than by its connection IDs.
+    fn track(&mut self, index: u32) {
+        let Some(connection) = self.slots.connection_mut(index) else { return };
+        let server = !connection.side().is_client();
+        let handshaking = server && !connection.is_handshake_complete() && !connection.is_closed();
+        let remote = (!connection.is_drained()).then(|| connection.path().remote);
+        let old = self.slots.set_remote(index, remote);
+        if old != remote {
+            old.map(|old| self.remotes.remove(&(old, index)));
+            remote.map(|remote| self.remotes.insert((remote, index)));
+        }
+        match (self.slots.set_handshaking(index, handshaking), handshaking) {
+            (false, true) => self.handshakes += 1,
+            (true, false) => self.handshakes -= 1,
+            _ => {}
+        }
     }
 
     /// Takes a datagram in, decrypts it in place and gives it to its connection. `path` says where it came from and
@@ -156,19 +250,21 @@ impl Endpoint {
         let Some(look) = packet::first_look(datagram, self.ids.len) else { return };
         let Some(destination) = ConnectionId::new(look.dcid) else {
             // Longer connection IDs exist only in versions that we do not speak (RFC 8999 section 5.3).
-            return self.negotiate_version(path, &look, datagram.len());
+            return self.negotiate_version(now, path, &look, datagram.len());
         };
-        match self.routes.get(&destination) {
-            Some(index) => self.deliver(now, *index, path, ecn, datagram),
+        match self.routes.get(&destination).copied() {
+            Some(index) => self.deliver(now, index, path, ecn, datagram),
+            None if self.receive_stateless_reset(now, path, datagram) => {}
             None if look.version.is_some_and(|version| !self.accepts_version(version)) => {
-                self.negotiate_version(path, &look, datagram.len());
+                self.negotiate_version(now, path, &look, datagram.len());
             }
-            None => self.accept(now, path, ecn, datagram),
+            None if look.version.is_none() => self.send_stateless_reset(now, path, &destination, datagram.len()),
+            None => self.receive_unrouted(now, path, ecn, datagram),
         }
     }
 
     fn deliver(&mut self, now: Time, index: u32, path: FourTuple, ecn: Ecn, datagram: &mut [u8]) {
-        let headroom = self.config.memory_budget.saturating_sub(self.memory_used);
+        let headroom = self.config.memory_budget.saturating_sub(self.memory_used());
         if let Some(connection) = self.slots.connection_mut(index) {
             connection.set_memory_headroom(headroom);
             connection.receive(now, path, ecn, datagram);
@@ -177,9 +273,9 @@ impl Endpoint {
     }
 
     /// RFC 9000 section 6.1: a server answers a version that it does not speak; never a Version Negotiation packet.
-    fn negotiate_version(&mut self, path: FourTuple, look: &FirstLook<'_>, len: usize) {
+    fn negotiate_version(&mut self, now: Time, path: FourTuple, look: &FirstLook<'_>, len: usize) {
         let foreign = look.version.is_some_and(|version| version != Version::NEGOTIATION);
-        if self.server.is_some() && foreign && len >= MIN_DATAGRAM_SIZE {
+        if self.server.is_some() && foreign && len >= MIN_DATAGRAM_SIZE && self.budgets.version_negotiation.take(now) {
             let versions = self.listed_versions();
             let first_byte = self.rng.u64() as u8;
             self.reply(Reply::version_negotiation(path, look, first_byte, &versions));
@@ -209,27 +305,6 @@ impl Endpoint {
         }
     }
 
-    /// A datagram for no connection: an Initial opens one (RFC 9000 sections 7.2 and 14.1).
-    fn accept(&mut self, now: Time, path: FourTuple, ecn: Ecn, datagram: &mut [u8]) {
-        let Some(server) = self.server.clone() else { return };
-        let Ok(layout) = packet::parse(datagram, self.ids.len) else { return };
-        if layout.ty != PacketType::Initial || datagram.len() < MIN_DATAGRAM_SIZE || layout.dcid.len() < 8 {
-            return;
-        }
-        if self.check_room().is_err() {
-            let reply = Reply::refusal(path, &layout, server.crypto.as_ref());
-            return self.reply(reply);
-        }
-        let start = self.start(now, path);
-        let mut connection = Connection::server(&server, layout.version, layout.dcid, layout.scid, start);
-        connection.receive(now, path, ecn, datagram);
-        // A first packet that is not authentic leaves nothing behind.
-        if connection.stats().packets_received > 0 {
-            let index = self.insert(connection);
-            self.touch(index);
-        }
-    }
-
     /// Fills `buffer` with datagrams of one connection to send; see [`Connection::transmit`]. Connections take turns.
     /// Call it after every input until it answers [`Transmit::Idle`], then look at [`timeout`](Self::timeout).
     pub fn transmit(&mut self, now: Time, buffer: &mut [u8]) -> Transmit {
@@ -245,6 +320,9 @@ impl Endpoint {
         }
         let mut idle = Idle::Nothing;
         while let Some(index) = self.ready.pop_front() {
+            if self.slots.are_tokens_due(index) {
+                self.issue_tokens(now, index);
+            }
             let Some(connection) = self.slots.connection_mut(index) else { continue };
             match connection.transmit(now, buffer) {
                 Transmit::Send(outgoing) => {
@@ -274,11 +352,13 @@ impl Endpoint {
                 self.settle(index);
             }
         }
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        let connections = self.deadlines.first().map(|(deadline, _)| *deadline);
+        [connections, self.waiting.deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`, and nothing else: calling it early or late is safe.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.waiting.expire(now);
         while let Some((deadline, index)) = self.deadlines.first().copied() {
             if deadline > now {
                 return;
@@ -332,10 +412,10 @@ impl Endpoint {
         self.slots.len()
     }
 
-    /// Bytes that the connections hold, as of when each was last idle.
+    /// Bytes that the connections hold, as of when each was last idle, and the datagrams that wait for one.
     #[must_use]
     pub const fn memory_used(&self) -> usize {
-        self.memory_used
+        self.memory_used + self.waiting.bytes()
     }
 
     /// Notes that a connection may have something to send or to tell, and takes over its routes.
@@ -367,6 +447,7 @@ impl Endpoint {
     /// Brings a connection's deadline, routes and memory up to date.
     fn settle(&mut self, index: u32) {
         self.take_routes(index);
+        self.track(index);
         let Some(connection) = self.slots.connection_mut(index) else { return };
         let (deadline, memory) = (connection.timeout(), connection.memory_used().max(CONNECTION_RESERVE));
         let (old_deadline, old_memory) = self.slots.update(index, deadline, memory);

@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
-use crate::crypto::{self, TAG_LEN, initial_keys};
+use super::admission::First;
+use crate::crypto::{self, TAG_LEN, initial_keys, retry_tag};
 use crate::error::TransportErrorCode;
-use crate::packet::{self, ConnectionClose, FirstLook, Frame, Layout, LongHeader, PacketType};
+use crate::packet::{self, ConnectionClose, FirstLook, Frame, LongHeader, PacketType};
 use crate::version_negotiation::MAX_VERSIONS;
-use crate::wire::{FourTuple, Side, Version, Writer};
+use crate::wire::{ConnectionId, FourTuple, Side, Version, Writer};
 
 /// A datagram that answers one without a connection.
 #[derive(Debug)]
@@ -29,18 +30,37 @@ impl Reply {
         (!writer.overflowed()).then(|| Self { datagram: Vec::from(writer.written()), path })
     }
 
-    /// An Initial with CONNECTION_REFUSED (RFC 9000 section 5.2.2). Smaller than what it answers, and stateless.
-    pub(super) fn refusal(path: FourTuple, layout: &Layout, provider: &dyn crypto::Provider) -> Option<Self> {
-        let keys = initial_keys(provider, layout.version, &layout.dcid, Side::Server).local;
-        let mut buffer = [0; 128];
+    /// A Retry (RFC 9000 section 17.2.5) that asks for an Initial sent to `retry_source`.
+    pub(super) fn retry(
+        first: &First,
+        retry_source: &ConnectionId,
+        token: &[u8],
+        provider: &dyn crypto::Provider,
+    ) -> Option<Self> {
+        let mut buffer = [0; 256];
         let mut writer = Writer::new(&mut buffer);
-        // The source connection ID is the one that the client chose: a connection is not there to have its own.
-        let (version, dcid, scid) = (layout.version, layout.scid, layout.dcid);
+        packet::encode_retry_without_tag(&mut writer, first.version, &first.source, retry_source, token);
+        let tag = retry_tag(provider, first.version, &first.destination, writer.written());
+        writer.bytes(&tag);
+        (!writer.overflowed()).then(|| Self { datagram: Vec::from(writer.written()), path: first.path })
+    }
+
+    /// An Initial with CONNECTION_CLOSE (RFC 9000 sections 5.2.2 and 8.1.3). Smaller than what it answers, and stateless.
+    pub(super) fn close(
+        first: &First,
+        provider: &dyn crypto::Provider,
+        code: TransportErrorCode,
+        reason: &str,
+    ) -> Option<Self> {
+        let keys = initial_keys(provider, first.version, &first.destination, Side::Server).local;
+        let mut buffer = [0; 160];
+        let mut writer = Writer::new(&mut buffer);
+        // The source connection ID is the one that the client sent to: a connection is not there to have its own.
+        let (version, dcid, scid) = (first.version, first.source, first.destination);
         let header = LongHeader { ty: PacketType::Initial, version, dcid, scid, token: &[] };
         let (pn, pn_len) = (0, 1);
         let offsets = header.encode(&mut writer, pn, pn_len);
-        let code = TransportErrorCode::CONNECTION_REFUSED;
-        let close = ConnectionClose::Transport { code, frame_type: 0, reason: b"the server is full" };
+        let close = ConnectionClose::Transport { code, frame_type: 0, reason: reason.as_bytes() };
         Frame::ConnectionClose(close).encode(&mut writer);
         writer.zeros(TAG_LEN);
         if writer.overflowed() {
@@ -52,6 +72,6 @@ impl Reply {
         keys.packet.seal(pn, datagram, offsets.pn + pn_len);
         let sample = packet::sample(datagram, offsets.pn)?;
         packet::mask(datagram, offsets.pn, pn_len, keys.header.mask(&sample));
-        Some(Self { datagram: Vec::from(&*datagram), path })
+        Some(Self { datagram: Vec::from(&*datagram), path: first.path })
     }
 }

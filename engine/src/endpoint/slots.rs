@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use crate::connection::Connection;
 use crate::wire::Time;
@@ -40,6 +41,12 @@ struct Slot {
     memory: usize,
     ready: bool,
     eventful: bool,
+    /// The peer's address by which the endpoint knows the connection.
+    remote: Option<SocketAddr>,
+    /// Whether it counts as a handshake under way.
+    handshaking: bool,
+    /// Whether the client is to get tokens.
+    tokens_due: bool,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +116,26 @@ impl Slots {
         if let Some(slot) = self.slots.get_mut(index as usize) {
             slot.deadline = deadline;
         }
+    }
+
+    /// Sets the peer's address, and returns what it was.
+    pub(super) fn set_remote(&mut self, index: u32, remote: Option<SocketAddr>) -> Option<SocketAddr> {
+        self.slots.get_mut(index as usize).and_then(|slot| core::mem::replace(&mut slot.remote, remote))
+    }
+
+    /// Sets the mark, and tells whether it was set.
+    pub(super) fn set_handshaking(&mut self, index: u32, handshaking: bool) -> bool {
+        self.slots.get_mut(index as usize).is_some_and(|slot| core::mem::replace(&mut slot.handshaking, handshaking))
+    }
+
+    pub(super) fn set_tokens_due(&mut self, index: u32, due: bool) {
+        if let Some(slot) = self.slots.get_mut(index as usize) {
+            slot.tokens_due = due;
+        }
+    }
+
+    pub(super) fn are_tokens_due(&self, index: u32) -> bool {
+        self.slots.get(index as usize).is_some_and(|slot| slot.tokens_due)
     }
 
     /// Sets deadline and memory, and returns what they were.

@@ -5,9 +5,12 @@ mod transport;
 mod validation;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::crypto;
 use crate::tls;
+#[cfg(doc)]
+use crate::token;
 use crate::wire::Version;
 
 pub use builder::TransportSettingsBuilder;
@@ -23,6 +26,10 @@ pub struct ClientConfig {
     pub crypto: Arc<dyn crypto::Provider>,
     /// Transport settings.
     pub transport: TransportSettings,
+    /// A token from [`Event::NewToken`](crate::Event::NewToken) of an earlier connection to the same server: it spares
+    /// the server the doubt about our address. Each is good for one connection. At most [`token::MAX_LEN`] bytes; a
+    /// longer one is not sent. Default: empty, none.
+    pub token: Vec<u8>,
 }
 
 /// How connections are accepted.
@@ -60,7 +67,7 @@ impl ClientConfig {
     /// A configuration with ring's packet protection and default transport settings.
     #[must_use]
     pub fn new(tls: Arc<dyn tls::ClientConfig>) -> Self {
-        Self { tls, crypto: crypto::ring::provider(), transport: TransportSettings::default() }
+        Self { tls, crypto: crypto::ring::provider(), transport: TransportSettings::default(), token: Vec::new() }
     }
 }
 

@@ -67,6 +67,15 @@ impl End {
         Self { endpoint, address, peer, events, inbound, sent: Vec::new(), outbound_filter: None }
     }
 
+    /// The process behind this end starts anew: connections and random numbers are lost, a server serves again.
+    pub fn restart(&mut self, config: EndpointConfig, seed: u8) {
+        self.endpoint = Endpoint::new(config, [seed; 32]);
+        self.endpoint.set_unix_time(UNIX_TIME);
+        if self.address.port() == 443 {
+            self.endpoint.set_server(Some(server_config(TransportSettings::default()))).unwrap();
+        }
+    }
+
     pub fn path(&self) -> FourTuple {
         FourTuple { local: self.address, remote: self.peer }
     }
