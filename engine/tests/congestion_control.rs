@@ -1,7 +1,7 @@
 //! Congestion control (RFC 9002 section 7 and appendix B), and pacing (section 7.7).
 
 use proptest::prelude::*;
-use quillon::congestion::{Controller, NewReno, Pacer, RttView, initial_window, minimum_window};
+use quillon::congestion::{Controller, Cubic, NewReno, Pacer, RttView, initial_window, minimum_window};
 
 const MS: u64 = 1_000_000;
 const MTU: u64 = 1200;
@@ -256,6 +256,166 @@ proptest! {
                 }
             }
             prop_assert!(reno.window() >= 2 * MTU);
+        }
+    }
+}
+
+/// CUBIC with a window of `window` bytes right after a loss at `now`, its recovery over.
+fn cubic_after_loss(window: u64, now: u64) -> Cubic {
+    let mut cubic = Cubic::new(MTU);
+    let missing = window - cubic.window();
+    cubic.on_acked(now - MS, now - 2 * MS, missing, false, RTT);
+    assert_eq!(cubic.window(), window, "slow start grows by what was acknowledged");
+    cubic.on_congestion(now, now - MS, MTU, false, false);
+    cubic
+}
+
+/// Acknowledges whole windows, a datagram at a time, for `duration`.
+fn run_cubic(cubic: &mut Cubic, now: &mut u64, duration: u64) {
+    let end = *now + duration;
+    while *now < end {
+        let (round, sent) = (cubic.window().div_ceil(MTU), *now);
+        for packet in 0..round {
+            cubic.on_acked(sent + RTT.smoothed * (packet + 1) / round, sent + packet + 1, MTU, false, RTT);
+        }
+        *now += RTT.smoothed;
+    }
+}
+
+#[test]
+fn cubic_falls_to_seven_tenths_and_is_back_after_the_time_that_the_rfc_gives() {
+    // RFC 9438 section 4.2: 1000 datagrams lost at; K = cbrt(300 / 0.4) = 9.086 s.
+    let mut now = 1_000 * MS;
+    let mut cubic = cubic_after_loss(1000 * MTU, now);
+    assert_eq!((cubic.window(), cubic.ssthresh()), (700 * MTU, Some(700 * MTU)));
+    run_cubic(&mut cubic, &mut now, 4_500 * MS);
+    // Half the time: an eighth of the distance is left, 37.5 datagrams.
+    let window = cubic.window() / MTU;
+    assert!((955..=970).contains(&window), "{window}");
+    run_cubic(&mut cubic, &mut now, 4_500 * MS);
+    let window = cubic.window() / MTU;
+    assert!((996..=1001).contains(&window), "{window}");
+    // Beyond the plateau it probes, ever faster.
+    run_cubic(&mut cubic, &mut now, 9_000 * MS);
+    assert!(cubic.window() > 1250 * MTU, "{}", cubic.window() / MTU);
+}
+
+#[test]
+fn cubic_is_never_slower_than_reno() {
+    // RFC 9438 section 4.3: with small windows Reno is faster. K is 2.47 s here, Reno needs 6 datagrams / (9/17) rounds.
+    let mut now = 1_000 * MS;
+    let mut cubic = cubic_after_loss(20 * MTU, now);
+    run_cubic(&mut cubic, &mut now, 1_200 * MS);
+    assert!(cubic.window() >= 19 * MTU, "{}", cubic.window() / MTU);
+}
+
+#[test]
+fn cubic_makes_room_for_others_when_the_window_shrinks() {
+    // RFC 9438 section 4.7: a second loss below the first one's window lowers the plateau, here to 85 % of 700.
+    let mut now = 1_000 * MS;
+    let mut cubic = cubic_after_loss(1000 * MTU, now);
+    now += 100 * MS;
+    cubic.on_congestion(now, now - MS, MTU, false, false);
+    assert_eq!(cubic.window(), 490 * MTU);
+    // K = cbrt((595 - 490) / 0.4) = 6.4 s.
+    run_cubic(&mut cubic, &mut now, 6_300 * MS);
+    let window = cubic.window() / MTU;
+    assert!((590..=600).contains(&window), "{window}");
+}
+
+#[test]
+fn cubic_does_not_grow_while_there_is_too_little_to_send() {
+    // RFC 9438 section 5.8: neither then, nor by the time that has passed meanwhile.
+    let mut now = 1_000 * MS;
+    let mut cubic = cubic_after_loss(1000 * MTU, now);
+    run_cubic(&mut cubic, &mut now, 1_000 * MS);
+    let before = cubic.window();
+    for _ in 0..100 {
+        now += 100 * MS;
+        cubic.on_acked(now, now - 50 * MS, MTU, true, RTT);
+    }
+    assert_eq!(cubic.window(), before);
+    run_cubic(&mut cubic, &mut now, 200 * MS);
+    assert!(cubic.window() < before + 60 * MTU, "{} then {}", before / MTU, cubic.window() / MTU);
+}
+
+#[test]
+fn cubic_takes_back_what_a_spurious_loss_took() {
+    let mut cubic = cubic_after_loss(1000 * MTU, 1_000 * MS);
+    cubic.on_spurious_congestion();
+    assert_eq!(cubic.window(), 1000 * MTU);
+    cubic.on_spurious_congestion();
+    assert_eq!(cubic.window(), 1000 * MTU, "once");
+    // An ECN mark is the network's own word.
+    cubic.on_congestion(2_000 * MS, 1_999 * MS, 0, false, true);
+    cubic.on_spurious_congestion();
+    assert_eq!(cubic.window(), 700 * MTU);
+}
+
+#[test]
+fn persistent_congestion_brings_cubic_back_to_slow_start() {
+    let mut cubic = cubic_after_loss(1000 * MTU, 1_000 * MS);
+    cubic.on_congestion(9_000 * MS, 8_999 * MS, MTU, true, false);
+    assert_eq!(cubic.window(), 2 * MTU);
+    cubic.on_acked(9_100 * MS, 9_050 * MS, MTU, false, RTT);
+    assert_eq!(cubic.window(), 3 * MTU);
+}
+
+/// A round of slow start in which every packet has this RTT.
+fn slow_start_round(cubic: &mut Cubic, now: &mut u64, rtt: u64) {
+    let (packets, sent) = (cubic.window() / MTU, *now);
+    let view = RttView { latest: rtt, smoothed: rtt, min: 100 * MS };
+    *now += rtt;
+    for packet in 0..packets {
+        cubic.on_acked(*now + packet, sent + 1, MTU, false, view);
+    }
+}
+
+#[test]
+fn slow_start_ends_when_round_trips_grow_and_goes_on_when_they_shrink_again() {
+    // RFC 9406 section 4.2.
+    let mut now = 1_000 * MS;
+    let mut cubic = Cubic::new(MTU);
+    slow_start_round(&mut cubic, &mut now, 100 * MS);
+    slow_start_round(&mut cubic, &mut now, 100 * MS);
+    assert_eq!(cubic.window(), 40 * MTU);
+    // An eighth more: conservative slow start from the eighth sample on.
+    slow_start_round(&mut cubic, &mut now, 113 * MS);
+    assert_eq!(cubic.window(), (40 + 7 + 33 / 4) * MTU + MTU / 4);
+    let conservative = cubic.window();
+    // It was no queue: slow start goes on.
+    slow_start_round(&mut cubic, &mut now, 100 * MS);
+    assert!(cubic.window() > conservative * 3 / 2);
+    assert_eq!(cubic.ssthresh(), None);
+
+    let mut grown = 115 * MS;
+    for _ in 0..6 {
+        slow_start_round(&mut cubic, &mut now, grown);
+        grown += 20 * MS;
+    }
+    assert!(cubic.ssthresh().is_some(), "after five rounds of it congestion avoidance begins, without a loss");
+}
+
+proptest! {
+    #[test]
+    fn windows_stay_within_bounds_whatever_happens(
+        steps in prop::collection::vec((0u8..8, 0u64..400, 1u64..100_000), 1..300),
+    ) {
+        let mut now = 1_000 * MS;
+        let mut controllers: [Box<dyn Controller>; 2] = [Box::new(Cubic::new(MTU)), Box::new(NewReno::new(MTU))];
+        for (kind, wait, bytes) in steps {
+            now += wait * MS;
+            let rtt = RttView { latest: wait * MS + 1, smoothed: 50 * MS, min: MS };
+            for controller in &mut controllers {
+                match kind {
+                    0..=4 => controller.on_acked(now, now - wait * MS, bytes, kind == 0, rtt),
+                    5 => controller.on_congestion(now, now - wait * MS, bytes, bytes % 7 == 0, bytes % 2 == 0),
+                    6 => controller.on_spurious_congestion(),
+                    _ => controller.on_mtu(1200 + bytes % 300),
+                }
+                prop_assert!(controller.window() >= minimum_window(1200), "{controller:?}");
+                prop_assert!(controller.window() < 1 << 40, "{controller:?}");
+            }
         }
     }
 }

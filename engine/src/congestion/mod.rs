@@ -9,12 +9,17 @@
 //!
 //! Times and durations are nanoseconds, sizes are bytes without UDP and IP headers.
 
+mod cubic;
+mod hystart;
 mod new_reno;
 mod pacer;
 
+pub use cubic::Cubic;
 pub use new_reno::NewReno;
 pub use pacer::Pacer;
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::fmt::Debug;
 
 use crate::wire::Time;
@@ -47,6 +52,10 @@ pub trait Controller: Send + Debug {
     /// marks persistent congestion (RFC 9002 section 7.6).
     fn on_congestion(&mut self, now: Time, sent_time: Time, lost_bytes: u64, persistent: bool, by_ecn: bool);
 
+    /// The packets that the last call of [`on_congestion`](Self::on_congestion) told of were not lost: they came late.
+    /// A controller may take back what it did. Default: nothing.
+    fn on_spurious_congestion(&mut self) {}
+
     /// The largest datagram that the path takes has changed.
     fn on_mtu(&mut self, mtu: u64);
 
@@ -56,6 +65,49 @@ pub trait Controller: Send + Debug {
     /// The slow start threshold; `None` before the first congestion, or where the algorithm has none.
     fn ssthresh(&self) -> Option<u64>;
 }
+
+/// Makes a connection's controllers: one for each path that it comes to use.
+pub trait Factory: Send + Sync + Debug {
+    /// A controller for a new path that takes datagrams of `mtu` bytes.
+    fn build(&self, mtu: u64) -> Box<dyn Controller>;
+}
+
+/// Which algorithm controls congestion.
+#[derive(Clone, Debug, Default)]
+pub enum CongestionControl {
+    /// NewReno (RFC 9002 section 7).
+    NewReno,
+    /// CUBIC (RFC 9438) with HyStart++ (RFC 9406).
+    #[default]
+    Cubic,
+    /// The caller's own. It must answer the same signals with the same windows wherever runs are to be replayed.
+    Custom(Arc<dyn Factory>),
+}
+
+impl CongestionControl {
+    /// A controller for a new path that takes datagrams of `mtu` bytes.
+    #[must_use]
+    pub fn build(&self, mtu: u64) -> Box<dyn Controller> {
+        match self {
+            Self::NewReno => Box::new(NewReno::new(mtu)),
+            Self::Cubic => Box::new(Cubic::new(mtu)),
+            Self::Custom(factory) => factory.build(mtu),
+        }
+    }
+}
+
+/// Two of the caller's own are equal where they are the same object.
+impl PartialEq for CongestionControl {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::NewReno, Self::NewReno) | (Self::Cubic, Self::Cubic) => true,
+            (Self::Custom(one), Self::Custom(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for CongestionControl {}
 
 /// The window of a new path: ten datagrams, but no more than the larger of 14,720 bytes and two datagrams (RFC 9002
 /// section 7.2).

@@ -36,7 +36,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::congestion::{Controller, NewReno, Pacer};
+use crate::congestion::{Controller, Pacer};
 use crate::connection_id::{LocalIds, RemoteIds, Route};
 use crate::crypto::{self, Secret, initial_keys};
 use crate::datagram::Datagrams;
@@ -273,7 +273,7 @@ impl Connection {
     ) -> Self {
         let Start { now, unix_time, mut rng, path, ids } = start;
         let reset_token = reset_token(crypto.as_ref(), &ids, &local);
-        let congestion = Box::new(NewReno::new(crate::path::MIN_DATAGRAM_SIZE as u64));
+        let congestion = settings.congestion.build(crate::path::MIN_DATAGRAM_SIZE as u64);
         let keys = KeyRing::new(version, initial_keys(crypto.as_ref(), version, &original, side));
         Self {
             version,

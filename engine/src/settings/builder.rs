@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::{SettingsError, TransportSettings};
+use crate::congestion::CongestionControl;
 use crate::datagram::DatagramSettings;
 use crate::version_negotiation::VersionSettings;
 
@@ -49,6 +50,7 @@ setters! {
     datagrams: DatagramSettings,
     versions: VersionSettings,
     packets_per_key: Option<u64>,
+    congestion: CongestionControl,
     grease: bool,
 }
 

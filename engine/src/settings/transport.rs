@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::builder::TransportSettingsBuilder;
+use crate::congestion::CongestionControl;
 use crate::datagram::DatagramSettings;
 use crate::version_negotiation::VersionSettings;
 
@@ -71,6 +72,8 @@ pub struct TransportSettings {
     /// How many packets our keys protect before we update them (RFC 9001 section 6.6): at least 1, and no more often
     /// than the rules allow. Default: none, seven eighths of what the cipher suite bears: 7,340,032 packets of AES-GCM.
     pub packets_per_key: Option<u64>,
+    /// How congestion is controlled (RFC 9002 section 7). Default: CUBIC.
+    pub congestion: CongestionControl,
     /// Sends what means nothing, so that peers and middleboxes keep ignoring it: a reserved transport parameter (RFC
     /// 9000 section 18.1) and reserved versions (sections 6.3 and 15). Default: true.
     pub grease: bool,
@@ -100,6 +103,7 @@ impl Default for TransportSettings {
             datagrams: DatagramSettings::default(),
             versions: VersionSettings::default(),
             packets_per_key: None,
+            congestion: CongestionControl::default(),
             grease: true,
         }
     }

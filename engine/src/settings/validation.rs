@@ -69,6 +69,7 @@ impl TransportSettings {
             datagrams,
             versions,
             packets_per_key,
+            congestion: _,
             grease: _,
         } = self;
         let idle = max_idle_timeout.as_millis() <= u128::from(varint::MAX);
