@@ -48,7 +48,7 @@
 //! - `packet`, `crypto`, `tls`, `token`, `stream`, `recovery`, `congestion`, `path`, `connection_id`: one concept
 //!   of the RFCs each, with its state.
 //! - [`transport_parameters`], [`version_negotiation`]: what the ends declare and agree on.
-//! - [`wire`], [`error`], [`ranges`], [`rng`]: the vocabulary.
+//! - [`wire`], [`error`], [`ranges`], [`rng`], [`flood`]: the vocabulary.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -64,6 +64,7 @@ pub mod datagram;
 pub mod diagnostics;
 pub mod endpoint;
 pub mod error;
+pub mod flood;
 pub mod packet;
 pub mod path;
 pub mod ranges;
@@ -86,6 +87,7 @@ pub use endpoint::{
     AcceptError, AddressValidation, Admission, AlreadyValidated, ConnectionHandle, Endpoint, EndpointConfig, Incoming,
     RateLimit, ReplyLimits,
 };
+pub use flood::FloodSettings;
 pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
 pub use stream::Priority;
 pub use token::TokenSettings;

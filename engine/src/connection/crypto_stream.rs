@@ -7,6 +7,8 @@ use crate::ranges::RangeSet;
 
 /// How far ahead of what TLS has taken the peer may send.
 const MAX_BUFFER: u64 = 64 << 10;
+/// Into how many pieces with gaps between what arrived may fall; browsers send a ClientHello in some 20.
+const MAX_PIECES: usize = 256;
 
 /// Both directions of a CRYPTO stream. What is sent is kept until the space's keys are discarded: flights are small.
 #[derive(Debug, Default)]
@@ -84,6 +86,12 @@ impl CryptoStream {
             slot.copy_from_slice(data);
         }
         self.received.insert(start..end);
+        if self.received.range_count() > MAX_PIECES {
+            return Err(TransportError::new(
+                TransportErrorCode::CRYPTO_BUFFER_EXCEEDED,
+                "CRYPTO data in too many pieces",
+            ));
+        }
         Ok(())
     }
 

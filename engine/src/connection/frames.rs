@@ -20,15 +20,18 @@ impl Connection {
         if payload.is_empty() {
             return Err(Self::protocol_violation("a packet without frames"));
         }
-        let mut ack_eliciting = false;
+        let (mut ack_eliciting, mut frames) = (false, 0);
         for item in Frames::new(payload) {
             let (ty, frame) = item?;
             if !permitted(ty, level) {
                 return Err(Self::protocol_violation("a frame in a packet of the wrong type").in_frame(ty));
             }
             ack_eliciting |= frame.is_ack_eliciting();
+            frames += 1;
+            self.glitches.note_frame(level, &frame);
             self.on_frame(now, level, destination, ty, frame).map_err(|error| error.in_frame(ty))?;
         }
+        self.charge_glitches(now, frames)?;
         Ok(ack_eliciting)
     }
 

@@ -10,9 +10,6 @@ use crate::packet::{self, Layout, PacketType};
 use crate::path::Arrival;
 use crate::wire::{ConnectionId, Ecn, FourTuple, Level, Space, Time};
 
-/// Packets that may wait for their keys, all together.
-const MAX_UNDECRYPTABLE: usize = 8;
-
 /// A packet whose protection was removed.
 struct Unprotected<'a> {
     level: Level,
@@ -117,7 +114,7 @@ impl Connection {
                     self.fail(now, error);
                 }
             }
-            Err(Drop::NoKeys) if self.undecryptable.len() < MAX_UNDECRYPTABLE && !self.handshake.is_complete() => {
+            Err(Drop::NoKeys) if self.may_wait_for_keys(layout.len) => {
                 self.undecryptable.push_back((Vec::from(packet), ecn));
             }
             Err(Drop::NoKeys | Drop::Silently) => {
@@ -157,6 +154,7 @@ impl Connection {
             let keys = self.keys.one_rtt_mut().ok_or(Drop::NoKeys)?;
             let (payload, opened) = keys.open(now, pn, unmasked.key_phase(), header, payload).map_err(Drop::from)?;
             if opened.updated {
+                self.glitches.note();
                 self.on_keys_updated(true);
             }
             payload

@@ -15,6 +15,7 @@ mod crypto_stream;
 mod datagrams;
 mod egress;
 mod event;
+mod floods;
 mod frames;
 mod handshake;
 mod ingress;
@@ -42,6 +43,7 @@ use crate::crypto::{self, Secret, initial_keys};
 use crate::datagram::Datagrams;
 use crate::diagnostics::Stats;
 use crate::error::TransportErrorCode;
+use crate::flood::GlitchBudget;
 use crate::path::Paths;
 use crate::recovery::Recovery;
 use crate::rng::Rng;
@@ -52,6 +54,7 @@ use crate::token::{self, Inbox, Outbox};
 use crate::wire::{ConnectionId, Ecn, FourTuple, Side, Space, Time, Version};
 
 use close::State;
+use floods::Glitches;
 use handshake::Handshake;
 use key_update::KeyUpdates;
 use keys::KeyRing;
@@ -190,6 +193,7 @@ pub struct Connection {
     received_tokens: Inbox,
     timers: Timers,
     events: VecDeque<Event>,
+    glitches: Glitches,
     stats: Stats,
     /// Why the last `transmit` sent nothing: acknowledgments that come while the application has nothing to send do
     /// not grow the window.
@@ -275,6 +279,8 @@ impl Connection {
         let reset_token = reset_token(crypto.as_ref(), &ids, &local);
         let congestion = settings.congestion.build(crate::path::MIN_DATAGRAM_SIZE as u64);
         let keys = KeyRing::new(version, initial_keys(crypto.as_ref(), version, &original, side));
+        let mut recovery = Recovery::new(streams::recovery_settings(&settings));
+        recovery.skip_packet_numbers(rng.fork());
         Self {
             version,
             id_settings: ids,
@@ -287,7 +293,7 @@ impl Connection {
             remote_ids: RemoteIds::new(remote, settings.active_connection_id_limit),
             streams: Streams::new(side, &streams::stream_settings(&settings)),
             datagrams: Datagrams::new(&settings.datagrams),
-            recovery: Recovery::new(streams::recovery_settings(&settings)),
+            recovery,
             congestion,
             pacer: Pacer::new(crate::path::MIN_DATAGRAM_SIZE as u64),
             pending: Pending::default(),
@@ -295,6 +301,7 @@ impl Connection {
             received_tokens: Inbox::default(),
             timers: Timers::new(now, &settings),
             events: VecDeque::new(),
+            glitches: Glitches::new(GlitchBudget::new(settings.floods, now)),
             stats: Stats::default(),
             app_limited: true,
             memory_headroom: usize::MAX,

@@ -16,6 +16,7 @@
 mod ack;
 mod rtt;
 mod sent;
+mod skip;
 
 pub use ack::{EcnCounts, MAX_ACK_RANGES, ReceivedPackets};
 pub use rtt::{INITIAL_RTT, Rtt};
@@ -24,8 +25,10 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use crate::error::TransportError;
+use crate::rng::Rng;
 use crate::wire::{Space, Time};
 use sent::{LossDetection, SentPackets};
+use skip::Skips;
 
 /// A packet is lost once this many packets sent later are behind an acknowledged one (RFC 9002 section 6.1.1).
 pub const PACKET_THRESHOLD: usize = 3;
@@ -181,6 +184,8 @@ pub struct Recovery<F> {
     waiting_since: Option<Time>,
     /// The first Application packet number that samples the current path.
     path_start: u64,
+    /// Which Application packet numbers are left out.
+    skips: Option<Skips>,
 }
 
 impl<F: Clone> Recovery<F> {
@@ -202,7 +207,14 @@ impl<F: Clone> Recovery<F> {
             pto_count: 0,
             waiting_since: None,
             path_start: 0,
+            skips: None,
         }
+    }
+
+    /// Leaves out Application packet numbers now and then, as `rng` has it: who acknowledges one has not received what
+    /// it acknowledges (RFC 9000 section 21.4).
+    pub fn skip_packet_numbers(&mut self, rng: Rng) {
+        self.skips = Some(Skips::new(rng, self.application.sent.next()));
     }
 
     /// Sets the peer's `max_ack_delay` transport parameter, in nanoseconds; 25 ms until then.
@@ -300,6 +312,12 @@ impl<F: Clone> Recovery<F> {
             self.waiting_since = self.waiting_since.max(Some(packet.time));
         }
         self.space_mut(space).sent.on_sent(packet, frames);
+        if space == Space::Application
+            && let Some(skips) = &mut self.skips
+            && skips.take(self.application.sent.next())
+        {
+            self.application.sent.skip_to(self.application.sent.next() + 1);
+        }
     }
 
     /// Takes an ACK frame: its ranges in descending order, and the peer's delay in nanoseconds, already scaled by

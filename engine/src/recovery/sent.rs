@@ -143,14 +143,20 @@ impl<F: Clone> SentPackets<F> {
         self.last_acked_sent
     }
 
-    pub(super) fn on_sent(&mut self, packet: SentPacket, frames: &mut Vec<F>) {
-        debug_assert!(packet.pn >= self.next, "packet numbers only grow");
-        if packet.pn > self.next {
+    /// Leaves out the numbers below `pn`.
+    pub(super) fn skip_to(&mut self, pn: u64) {
+        if pn > self.next {
             if self.skipped.len() == MAX_SKIPPED {
                 self.skipped.pop_front();
             }
-            self.skipped.push_back(self.next..packet.pn);
+            self.skipped.push_back(self.next..pn);
+            self.next = pn;
         }
+    }
+
+    pub(super) fn on_sent(&mut self, packet: SentPacket, frames: &mut Vec<F>) {
+        debug_assert!(packet.pn >= self.next, "packet numbers only grow");
+        self.skip_to(packet.pn);
         self.next = packet.pn.saturating_add(1);
         if packet.in_flight {
             self.bytes_in_flight += packet.size as u64;

@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::{SettingsError, TransportSettings};
 use crate::congestion::CongestionControl;
 use crate::datagram::DatagramSettings;
+use crate::flood::FloodSettings;
 use crate::version_negotiation::VersionSettings;
 
 /// Makes [`TransportSettings`] that are within their ranges; from [`TransportSettings::builder`].
@@ -51,6 +52,7 @@ setters! {
     versions: VersionSettings,
     packets_per_key: Option<u64>,
     congestion: CongestionControl,
+    floods: FloodSettings,
     grease: bool,
 }
 

@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::builder::TransportSettingsBuilder;
 use crate::congestion::CongestionControl;
 use crate::datagram::DatagramSettings;
+use crate::flood::FloodSettings;
 use crate::version_negotiation::VersionSettings;
 
 /// Transport settings of one end of a connection.
@@ -74,6 +75,9 @@ pub struct TransportSettings {
     pub packets_per_key: Option<u64>,
     /// How congestion is controlled (RFC 9002 section 7). Default: CUBIC.
     pub congestion: CongestionControl,
+    /// How much of what achieves nothing the peer may send (RFC 9000 section 21.9). Default: 10,000 glitches at once, 330
+    /// a second.
+    pub floods: FloodSettings,
     /// Sends what means nothing, so that peers and middleboxes keep ignoring it: a reserved transport parameter (RFC
     /// 9000 section 18.1) and reserved versions (sections 6.3 and 15). Default: true.
     pub grease: bool,
@@ -104,6 +108,7 @@ impl Default for TransportSettings {
             versions: VersionSettings::default(),
             packets_per_key: None,
             congestion: CongestionControl::default(),
+            floods: FloodSettings::default(),
             grease: true,
         }
     }

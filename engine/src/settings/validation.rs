@@ -70,6 +70,7 @@ impl TransportSettings {
             versions,
             packets_per_key,
             congestion: _,
+            floods,
             grease: _,
         } = self;
         let idle = max_idle_timeout.as_millis() <= u128::from(varint::MAX);
@@ -100,6 +101,7 @@ impl TransportSettings {
         check(keep_alive.is_none_or(|period| !period.is_zero()), "keep_alive", "above zero, or none")?;
         check(handshake_timeout.is_none_or(|limit| !limit.is_zero()), "handshake_timeout", "above zero, or none")?;
         check(datagrams.max_frame_size <= varint::MAX, "datagrams.max_frame_size", VARINT)?;
+        check(floods.burst > 0, "floods.burst", "above zero")?;
         check(*packets_per_key != Some(0), "packets_per_key", "at least 1, or none")?;
         let lists = [&versions.available, &versions.preferred];
         let version = versions.chosen != Version::NEGOTIATION;

@@ -63,13 +63,15 @@ impl LocalStreams {
         index < self.next
     }
 
-    /// A limit from the peer. One that does not raise it is ignored (RFC 9000 section 4.6).
-    pub(super) fn raise(&mut self, limit: u64) {
-        self.limit = Some(self.limit.unwrap_or(0).max(limit.min(MAX_STREAMS)));
+    /// A limit from the peer. One that does not raise it is ignored (RFC 9000 section 4.6). Returns whether it did.
+    pub(super) fn raise(&mut self, limit: u64) -> bool {
+        let previous = self.limit.unwrap_or(0);
+        self.limit = Some(previous.max(limit.min(MAX_STREAMS)));
         if self.refused && self.next < self.limit.unwrap_or(0) {
             self.refused = false;
             self.available = true;
         }
+        self.limit.unwrap_or(0) > previous
     }
 
     /// Whether streams became available since a refusal, told once.

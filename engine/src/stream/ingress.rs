@@ -8,6 +8,12 @@ use crate::error::{TransportError, TransportErrorCode};
 use crate::wire::{Dir, StreamId};
 
 impl Streams {
+    /// How many frames had no effect since this was last asked: those for streams that are over, and credit that is
+    /// none.
+    pub fn take_glitches(&mut self) -> u64 {
+        core::mem::take(&mut self.table.glitches)
+    }
+
     /// STREAM (RFC 9000 section 19.8). Data of a stream that is over is ignored.
     ///
     /// # Errors
@@ -56,6 +62,8 @@ impl Streams {
     pub fn on_max_data(&mut self, limit: u64) {
         if self.send_credit.raise(limit) {
             self.wake_writers();
+        } else {
+            self.table.glitches += 1;
         }
     }
 
@@ -79,7 +87,8 @@ impl Streams {
     /// FRAME_ENCODING_ERROR above 2^60.
     pub fn on_max_streams(&mut self, dir: Dir, limit: u64) -> Result<(), TransportError> {
         check_stream_count(limit)?;
-        self.table.local.get_mut(dir).raise(limit);
+        let raised = self.table.local.get_mut(dir).raise(limit);
+        self.table.glitches += u64::from(!raised);
         Ok(())
     }
 

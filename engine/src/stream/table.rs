@@ -57,6 +57,8 @@ pub(super) struct Table {
     /// What the peer allows us.
     peer_limits: Limits,
     streams: BTreeMap<StreamId, Box<Stream>>,
+    /// Frames that had no effect, since they were last asked for.
+    pub(super) glitches: u64,
     pub(super) local: PerDir<LocalStreams>,
     pub(super) remote: PerDir<RemoteStreams>,
 }
@@ -67,6 +69,7 @@ impl Table {
             side,
             peer_limits: Limits::default(),
             streams: BTreeMap::new(),
+            glitches: 0,
             local: PerDir::new(LocalStreams::default(), LocalStreams::default()),
             remote: PerDir::new(
                 RemoteStreams::new(limits.max_streams_bidi),
@@ -133,6 +136,7 @@ impl Table {
         if id.initiator() == self.side {
             // RFC 9000 sections 19.5, 19.8 and 19.10.
             let is_open = self.local.get(id.dir()).is_open(id.index());
+            self.glitches += u64::from(is_open);
             return if is_open { Ok(None) } else { Err(state_error("frame for a stream that we did not open")) };
         }
         match self.remote.get_mut(id.dir()).admit(id.index()) {
@@ -141,7 +145,10 @@ impl Table {
                 stream.events.insert(EventSet::OPENED);
                 Ok(Some(vacant.insert(Box::new(stream))))
             }
-            Admission::Closed => Ok(None),
+            Admission::Closed => {
+                self.glitches += 1;
+                Ok(None)
+            }
             // RFC 9000 section 4.6.
             Admission::BeyondLimit => {
                 Err(TransportError::new(TransportErrorCode::STREAM_LIMIT_ERROR, "stream beyond the limit"))

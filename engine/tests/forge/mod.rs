@@ -56,6 +56,14 @@ impl Forge {
         Self { header, keys, packet_number: 1000, key_phase: false, turned_bits: 0 }
     }
 
+    /// The destination connection ID of the packets.
+    #[must_use]
+    pub const fn destination(&self) -> ConnectionId {
+        match self.header {
+            Header::Long { dcid, .. } | Header::Short { dcid } => dcid,
+        }
+    }
+
     /// Goes on with the keys of another secret, and the same header protection (RFC 9001 section 6.1).
     pub fn rekey(&mut self, suite: CipherSuite, secret: &Secret) {
         self.keys.packet = Keys::from_secret(crypto::ring::provider().as_ref(), Version::V1, suite, secret).packet;

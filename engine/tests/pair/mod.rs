@@ -85,7 +85,8 @@ impl End {
         self.endpoint.connection_mut(handle).expect("the connection is alive")
     }
 
-    fn transmit(&mut self, now: Time) -> Vec<Vec<u8>> {
+    /// What this end has to send, and its events into `events`.
+    pub fn transmit(&mut self, now: Time) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
         let mut buffer = vec![0; 65_535];
         loop {

@@ -46,6 +46,12 @@ impl<'a> Ack<'a> {
         AckRanges { reader: Reader::new(self.encoded), next: Some((self.smallest, self.largest)) }
     }
 
+    /// How many ranges there are.
+    #[must_use]
+    pub const fn range_count(&self) -> u64 {
+        self.further.saturating_add(1)
+    }
+
     pub(super) const fn frame_type(&self) -> u64 {
         if self.ecn.is_some() { frame_type::ACK_ECN } else { frame_type::ACK }
     }
