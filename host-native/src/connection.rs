@@ -1,11 +1,12 @@
 //! Connections.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use quillon::{Dir, Stats, StreamId};
-use tokio::sync::Notify;
 
 use crate::backend::BackendError;
 use crate::error::ConnectionError;
@@ -25,11 +26,36 @@ pub struct Connection {
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) key: ConnectionKey,
-    changed: Arc<Notify>,
     remote: SocketAddr,
 }
 
 impl Inner {
+    /// Whether everything sent on a stream was acknowledged, `None`, or the peer stopped it, with which code.
+    pub(crate) fn poll_stopped(
+        &self,
+        context: &Context<'_>,
+        id: StreamId,
+    ) -> Poll<Result<Option<u64>, ConnectionError>> {
+        let mut state = self.shared.lock();
+        let end = state.closed(self.key);
+        let Some(stream) = state.stream_mut(self.key, id) else {
+            return Poll::Ready(Err(end.unwrap_or(ConnectionError::EndpointClosed)));
+        };
+        if let Some(code) = stream.stopped {
+            return Poll::Ready(Ok(Some(code)));
+        }
+        if stream.acknowledged {
+            return Poll::Ready(Ok(None));
+        }
+        match end {
+            Some(end) => Poll::Ready(Err(end)),
+            None => {
+                stream.wait_to_write(context);
+                Poll::Pending
+            }
+        }
+    }
+
     /// Takes note that a handle of a stream is gone.
     pub(crate) fn release(&self, id: StreamId) {
         let mut state = self.shared.lock();
@@ -65,33 +91,37 @@ impl Connection {
     /// The handle of a connection that `state` has just been asked for.
     pub(crate) fn new(shared: Arc<Shared>, key: ConnectionKey, state: &State) -> Self {
         let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
-        let (changed, remote) =
-            state.connection(key).map_or_else(|| (Arc::default(), unspecified), |c| (Arc::clone(&c.changed), c.remote));
-        Self { inner: Arc::new(Inner { shared, key, changed, remote }) }
+        let remote = state.connection(key).map_or(unspecified, |connection| connection.remote);
+        Self { inner: Arc::new(Inner { shared, key, remote }) }
     }
 
-    /// Waits for what `check` finds in the state; it is asked again whenever the connection changes.
-    async fn wait<T>(
+    /// What `check` finds in the state. Where it finds nothing the task is woken when the connection changes.
+    fn poll_state<T>(
         &self,
-        mut check: impl FnMut(&mut State) -> Option<Result<T, ConnectionError>>,
-    ) -> Result<T, ConnectionError> {
-        loop {
-            let changed = self.inner.changed.notified();
-            if let Some(result) = check(&mut self.inner.shared.lock()) {
-                return result;
+        context: &Context<'_>,
+        check: impl FnOnce(&mut State) -> Option<Result<T, ConnectionError>>,
+    ) -> Poll<Result<T, ConnectionError>> {
+        let mut state = self.inner.shared.lock();
+        if let Some(result) = check(&mut state) {
+            return Poll::Ready(result);
+        }
+        match state.connection_mut(self.inner.key) {
+            Some(connection) => {
+                connection.wait(context);
+                Poll::Pending
             }
-            changed.await;
+            None => Poll::Ready(Err(ConnectionError::EndpointClosed)),
         }
     }
 
     /// Waits until the handshake is complete.
     pub(crate) async fn established(&self) -> Result<(), ConnectionError> {
         let key = self.inner.key;
-        self.wait(|state| match state.connection(key) {
+        let check = |state: &mut State| match state.connection(key) {
             Some(connection) if connection.handshake_complete => Some(Ok(())),
             _ => state.closed(key).map(Err),
-        })
-        .await
+        };
+        poll_fn(|context| self.poll_state(context, check)).await
     }
 
     /// Opens a stream in both directions; waits while the peer's limit is reached.
@@ -100,8 +130,7 @@ impl Connection {
     ///
     /// The connection ended.
     pub async fn open_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
-        let id = self.open(Dir::Bidi).await?;
-        Ok((SendStream::new(Arc::clone(&self.inner), id), RecvStream::new(Arc::clone(&self.inner), id)))
+        poll_fn(|context| self.poll_open_bi(context)).await
     }
 
     /// Opens a stream towards the peer; waits while the peer's limit is reached.
@@ -110,7 +139,7 @@ impl Connection {
     ///
     /// The connection ended.
     pub async fn open_uni(&self) -> Result<SendStream, ConnectionError> {
-        Ok(SendStream::new(Arc::clone(&self.inner), self.open(Dir::Uni).await?))
+        poll_fn(|context| self.poll_open_uni(context)).await
     }
 
     /// The next stream in both directions that the peer opened.
@@ -119,8 +148,7 @@ impl Connection {
     ///
     /// The connection ended.
     pub async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
-        let id = self.accept(Dir::Bidi).await?;
-        Ok((SendStream::new(Arc::clone(&self.inner), id), RecvStream::new(Arc::clone(&self.inner), id)))
+        poll_fn(|context| self.poll_accept_bi(context)).await
     }
 
     /// The next stream from the peer to us that the peer opened.
@@ -129,12 +157,52 @@ impl Connection {
     ///
     /// The connection ended.
     pub async fn accept_uni(&self) -> Result<RecvStream, ConnectionError> {
-        Ok(RecvStream::new(Arc::clone(&self.inner), self.accept(Dir::Uni).await?))
+        poll_fn(|context| self.poll_accept_uni(context)).await
     }
 
-    async fn open(&self, dir: Dir) -> Result<StreamId, ConnectionError> {
+    /// [`open_bi`](Self::open_bi) for those who poll. Several tasks may wait at once, here and in the three below.
+    ///
+    /// # Errors
+    ///
+    /// The connection ended.
+    pub fn poll_open_bi(&self, context: &Context<'_>) -> Poll<Result<(SendStream, RecvStream), ConnectionError>> {
+        self.poll_open(context, Dir::Bidi).map_ok(|id| self.both_parts(id))
+    }
+
+    /// [`open_uni`](Self::open_uni) for those who poll.
+    ///
+    /// # Errors
+    ///
+    /// The connection ended.
+    pub fn poll_open_uni(&self, context: &Context<'_>) -> Poll<Result<SendStream, ConnectionError>> {
+        self.poll_open(context, Dir::Uni).map_ok(|id| SendStream::new(Arc::clone(&self.inner), id))
+    }
+
+    /// [`accept_bi`](Self::accept_bi) for those who poll.
+    ///
+    /// # Errors
+    ///
+    /// The connection ended.
+    pub fn poll_accept_bi(&self, context: &Context<'_>) -> Poll<Result<(SendStream, RecvStream), ConnectionError>> {
+        self.poll_accept(context, Dir::Bidi).map_ok(|id| self.both_parts(id))
+    }
+
+    /// [`accept_uni`](Self::accept_uni) for those who poll.
+    ///
+    /// # Errors
+    ///
+    /// The connection ended.
+    pub fn poll_accept_uni(&self, context: &Context<'_>) -> Poll<Result<RecvStream, ConnectionError>> {
+        self.poll_accept(context, Dir::Uni).map_ok(|id| RecvStream::new(Arc::clone(&self.inner), id))
+    }
+
+    fn both_parts(&self, id: StreamId) -> (SendStream, RecvStream) {
+        (SendStream::new(Arc::clone(&self.inner), id), RecvStream::new(Arc::clone(&self.inner), id))
+    }
+
+    fn poll_open(&self, context: &Context<'_>, dir: Dir) -> Poll<Result<StreamId, ConnectionError>> {
         let Inner { shared, key, .. } = &*self.inner;
-        self.wait(|state| {
+        self.poll_state(context, |state| {
             let handle = match state.handle(*key) {
                 Ok(handle) => handle,
                 Err(error) => return Some(Err(error)),
@@ -150,12 +218,11 @@ impl Connection {
                 Err(error) => state.end_behind(shared, *key, &error).map(Err),
             }
         })
-        .await
     }
 
-    async fn accept(&self, dir: Dir) -> Result<StreamId, ConnectionError> {
+    fn poll_accept(&self, context: &Context<'_>, dir: Dir) -> Poll<Result<StreamId, ConnectionError>> {
         let key = self.inner.key;
-        self.wait(|state| {
+        self.poll_state(context, |state| {
             let Some(connection) = state.connection_mut(key) else {
                 return Some(Err(ConnectionError::EndpointClosed));
             };
@@ -165,7 +232,6 @@ impl Connection {
             connection.streams.entry(id).or_default().handles = if dir == Dir::Bidi { 2 } else { 1 };
             Some(Ok(id))
         })
-        .await
     }
 
     /// Closes the connection at once with this code, below 2^62, and reason; what was not acknowledged is lost.
@@ -182,8 +248,11 @@ impl Connection {
     /// Waits for the connection's end, and says why.
     pub async fn closed(&self) -> ConnectionError {
         let key = self.inner.key;
-        let end = self.wait(|state| state.closed(key).map(Ok::<_, ConnectionError>)).await;
-        end.unwrap_or_else(|error| error)
+        let check = |state: &mut State| state.closed(key).map(Err::<(), _>);
+        match poll_fn(|context| self.poll_state(context, check)).await {
+            Err(end) => end,
+            Ok(()) => ConnectionError::EndpointClosed,
+        }
     }
 
     /// Why the connection ended, if it did.

@@ -1,11 +1,13 @@
 //! The receiving part of a stream (RFC 9000 section 3.2).
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Bytes, BytesMut};
 use quillon::StreamId;
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -21,6 +23,8 @@ pub struct RecvStream {
     id: StreamId,
     /// The end was read, or the stream reset or stopped: the engine needs no more of us.
     done: bool,
+    /// The allocation that [`poll_read_chunk`](Self::poll_read_chunk) hands out parts of.
+    chunk: BytesMut,
 }
 
 impl fmt::Debug for RecvStream {
@@ -31,7 +35,7 @@ impl fmt::Debug for RecvStream {
 
 impl RecvStream {
     pub(crate) fn new(connection: Arc<Inner>, id: StreamId) -> Self {
-        Self { connection, id, done: false }
+        Self { connection, id, done: false, chunk: BytesMut::new() }
     }
 
     /// The stream's identifier.
@@ -50,13 +54,47 @@ impl RecvStream {
         context: &Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<usize, ReadError>> {
-        let start = buffer.filled().len();
-        if self.done || buffer.remaining() == 0 {
+        let room = buffer.remaining();
+        self.poll_read_pieces(context, room, |piece| buffer.put_slice(piece))
+    }
+
+    /// Reads as much as is there, up to `max_len` bytes, as a buffer of its own; waits while nothing is there. `None`
+    /// is the end. Chunks that are dropped before the next is read share one allocation.
+    ///
+    /// # Errors
+    ///
+    /// The peer reset the stream, this end stopped it, or the connection ended.
+    pub fn poll_read_chunk(&mut self, context: &Context<'_>, max_len: usize) -> Poll<Result<Option<Bytes>, ReadError>> {
+        let mut chunk = std::mem::take(&mut self.chunk);
+        let read = self.poll_read_pieces(context, max_len.max(1), |piece| chunk.extend_from_slice(piece));
+        let bytes = chunk.split().freeze();
+        self.chunk = chunk;
+        read.map_ok(|len| (len > 0).then_some(bytes))
+    }
+
+    /// Reads the next chunk of up to `max_len` bytes; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The peer reset the stream, this end stopped it, or the connection ended.
+    pub async fn read_chunk(&mut self, max_len: usize) -> Result<Option<Bytes>, ReadError> {
+        poll_fn(|context| self.poll_read_chunk(context, max_len)).await
+    }
+
+    /// Hands what is there, up to `max_len` bytes, to `take`; gives their number, 0 at the end.
+    fn poll_read_pieces(
+        &mut self,
+        context: &Context<'_>,
+        max_len: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Poll<Result<usize, ReadError>> {
+        if self.done || max_len == 0 {
             return Poll::Ready(Ok(0));
         }
         let Inner { shared, key, .. } = &*self.connection;
         let mut state = shared.lock();
         let handle = state.handle(*key).map_err(ReadError::Connection)?;
+        let mut read = 0;
         let refused = loop {
             let len = match state.backend.peek(handle, self.id) {
                 Ok(Peek { finished: true, .. }) => {
@@ -64,20 +102,20 @@ impl RecvStream {
                     break None;
                 }
                 Ok(Peek { data, .. }) => {
-                    let len = data.len().min(buffer.remaining());
-                    buffer.put_slice(&data[..len]);
+                    let len = data.len().min(max_len - read);
+                    take(&data[..len]);
                     len
                 }
                 Err(error) => break Some(error),
             };
+            read += len;
             if let Err(error) = state.backend.consume(handle, self.id, len) {
                 break Some(error);
             }
-            if buffer.remaining() == 0 {
+            if read == max_len {
                 break None;
             }
         };
-        let read = buffer.filled().len() - start;
         if read > 0 || refused.is_none() {
             drop(state);
             // The peer may be granted more.

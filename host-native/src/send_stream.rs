@@ -124,28 +124,7 @@ impl SendStream {
     ///
     /// The connection ended before.
     pub async fn stopped(&mut self) -> Result<Option<u64>, ConnectionError> {
-        poll_fn(|context| {
-            let Inner { shared, key, .. } = &*self.connection;
-            let mut state = shared.lock();
-            let end = state.closed(*key);
-            let Some(stream) = state.stream_mut(*key, self.id) else {
-                return Poll::Ready(Err(end.unwrap_or(ConnectionError::EndpointClosed)));
-            };
-            if let Some(code) = stream.stopped {
-                return Poll::Ready(Ok(Some(code)));
-            }
-            if stream.acknowledged {
-                return Poll::Ready(Ok(None));
-            }
-            match end {
-                Some(end) => Poll::Ready(Err(end)),
-                None => {
-                    stream.wait_to_write(context);
-                    Poll::Pending
-                }
-            }
-        })
-        .await
+        poll_fn(|context| self.connection.poll_stopped(context, self.id)).await
     }
 }
 

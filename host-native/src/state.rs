@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -79,8 +79,8 @@ pub(crate) struct ConnectionState {
     drained: bool,
     /// A `Connection` or a stream refers to it, or will.
     pub(crate) referenced: bool,
-    /// Handshake, streams to open or accept, the end.
-    pub(crate) changed: Arc<Notify>,
+    /// The tasks that wait for the handshake, for streams to open or accept, or for the end; each at most once.
+    waiting: Vec<Waker>,
     pub(crate) opened: [VecDeque<StreamId>; 2],
     pub(crate) streams: BTreeMap<StreamId, StreamState>,
     pub(crate) alpn: Option<Vec<u8>>,
@@ -97,12 +97,23 @@ impl ConnectionState {
             closed: None,
             drained: false,
             referenced: is_client,
-            changed: Arc::new(Notify::new()),
+            waiting: Vec::new(),
             opened: [VecDeque::new(), VecDeque::new()],
             streams: BTreeMap::new(),
             alpn: None,
             last_stats: None,
         }
+    }
+
+    /// Wakes the task at the next change.
+    pub(crate) fn wait(&mut self, context: &Context<'_>) {
+        if !self.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            self.waiting.push(context.waker().clone());
+        }
+    }
+
+    fn wake_all(&mut self) {
+        self.waiting.drain(..).for_each(Waker::wake);
     }
 
     /// Ends it for everybody who waits.
@@ -112,7 +123,7 @@ impl ConnectionState {
             stream.wake_reader();
             stream.wake_writer();
         }
-        self.changed.notify_waiters();
+        self.wake_all();
     }
 }
 
@@ -360,7 +371,7 @@ impl State {
             Event::HandshakeComplete => {
                 connection.handshake_complete = true;
                 connection.alpn = if_there(self.backend.alpn(handle))?.flatten();
-                connection.changed.notify_waiters();
+                connection.wake_all();
                 if !connection.is_client {
                     self.receive_connection(shared, key)?;
                 }
@@ -368,9 +379,9 @@ impl State {
             Event::StreamOpened { id } => {
                 connection.opened[direction(id.dir())].push_back(id);
                 connection.streams.insert(id, StreamState::default());
-                connection.changed.notify_waiters();
+                connection.wake_all();
             }
-            Event::StreamsAvailable { .. } => connection.changed.notify_waiters(),
+            Event::StreamsAvailable { .. } => connection.wake_all(),
             Event::Closed(error) => {
                 connection.last_stats = if_there(self.backend.stats(handle))?;
                 connection.end(ConnectionError::Quic(error));

@@ -184,6 +184,83 @@ fn resets_and_stops_carry_their_codes() {
 }
 
 #[test]
+fn chunks_are_what_was_sent() {
+    with_pairs(
+        |_, _| {},
+        |Pair { accepted, connected, .. }| async move {
+            let sent: Vec<u8> = (0..200_000).map(|index| (index % 251) as u8).collect();
+            let mut send = connected.open_uni().await.expect("opened");
+            let writer = {
+                let sent = sent.clone();
+                tokio::spawn(async move {
+                    send.write_all(&sent).await.expect("written");
+                    send.finish().expect("finished");
+                    send.stopped().await
+                })
+            };
+            let mut receive = accepted.accept_uni().await.expect("accepted");
+            // Every other chunk is kept, and stays what it was.
+            let (mut kept, mut read) = (Vec::new(), Vec::new());
+            let mut keep = false;
+            while let Some(chunk) = receive.read_chunk(10_000).await.expect("read") {
+                assert!((1..=10_000).contains(&chunk.len()));
+                let at = read.len();
+                read.extend_from_slice(&chunk);
+                keep = !keep;
+                if keep {
+                    kept.push((at, chunk));
+                }
+            }
+            assert_eq!(read, sent);
+            assert!(kept.iter().all(|(at, chunk)| sent[*at..].starts_with(chunk)));
+            assert_eq!(receive.read_chunk(10_000).await, Ok(None));
+            assert_eq!(writer.await.expect("no panic"), Ok(None));
+
+            let mut send = connected.open_uni().await.expect("opened");
+            send.reset(5);
+            let mut receive = accepted.accept_uni().await.expect("accepted");
+            assert_eq!(receive.read_chunk(10_000).await, Err(ReadError::Reset(5)));
+        },
+    );
+}
+
+#[test]
+fn several_tasks_wait_for_one_connection() {
+    with_pairs(
+        |_, _| {},
+        |Pair { accepted, connected, .. }| async move {
+            let waiting = (0..8).map(|index| {
+                let connection = accepted.clone();
+                tokio::spawn(async move {
+                    // Half of them wait for the one kind of stream, half for the other.
+                    match index % 2 {
+                        0 => connection.accept_uni().await.map(|receive| receive.id()),
+                        _ => connection.accept_bi().await.map(|(_, receive)| receive.id()),
+                    }
+                })
+            });
+            let waiting: Vec<_> = waiting.collect();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let mut streams = Vec::new();
+            for _ in 0..4 {
+                let mut uni = connected.open_uni().await.expect("opened");
+                uni.write_all(b"x").await.expect("written");
+                let (mut send, receive) = connected.open_bi().await.expect("opened");
+                send.write_all(b"x").await.expect("written");
+                streams.push((uni, send, receive));
+            }
+            let mut accepted = Vec::new();
+            for task in waiting {
+                accepted.push(task.await.expect("no panic").expect("accepted"));
+            }
+            accepted.sort_unstable();
+            accepted.dedup();
+            assert_eq!(accepted.len(), 8);
+        },
+    );
+}
+
+#[test]
 fn a_close_reaches_everybody() {
     with_pairs(
         |_, _| {},
