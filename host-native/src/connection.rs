@@ -196,6 +196,12 @@ impl Connection {
         self.poll_accept(context, Dir::Uni).map_ok(|id| RecvStream::new(Arc::clone(&self.inner), id))
     }
 
+    /// Waits until everything sent on a stream that still has a handle is acknowledged; `Some(code)` if the peer
+    /// stopped it instead.
+    pub(crate) async fn stopped(&self, id: StreamId) -> Result<Option<u64>, ConnectionError> {
+        poll_fn(|context| self.inner.poll_stopped(context, id)).await
+    }
+
     fn both_parts(&self, id: StreamId) -> (SendStream, RecvStream) {
         (SendStream::new(Arc::clone(&self.inner), id), RecvStream::new(Arc::clone(&self.inner), id))
     }

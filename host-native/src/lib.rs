@@ -8,6 +8,8 @@
 //! - A handle never blocks its task: what cannot go on waits for the event that the engine promises.
 //! - Backpressure is the engine's: a write takes what the send buffer holds, and what is not read is not granted
 //!   again to the peer.
+//! - HTTP/3 comes from the crate `h3`, whose traits [`http3`] implements for these handles; [`hq`] is the small protocol
+//!   of the interop runner.
 //! - A module that traps ends its connections with an error that says so; the next call gets a new instance.
 //!
 //! ```no_run
@@ -36,7 +38,9 @@ mod driver;
 mod endpoint;
 mod engine;
 mod error;
+pub mod files;
 pub mod hq;
+pub mod http3;
 mod identity;
 mod key_log;
 mod recv_stream;

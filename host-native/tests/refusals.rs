@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Instant;
 
-use common::{ENGINES, Server, assert_fails, folder_with_data, get, names, quillon, run, text};
+use common::{ENGINES, PROTOCOLS, Server, assert_fails, folder_with_data, get, names, quillon, run, text};
 use quillon_host::Identity;
 use tempfile::TempDir;
 
@@ -83,7 +83,8 @@ fn a_server_of_another_protocol() {
     let root = folder_with_data(10);
     for engine in ENGINES {
         let server = Server::start(engine, root.path(), &["--alpn", "h3"]);
-        refuse(engine, &[&server.url("/data"), "--ca", path(&server.ca)], &["hq-interop", "--alpn"]);
+        let arguments = [&server.url("/data"), "--ca", path(&server.ca), "--alpn", "hq-interop"];
+        refuse(engine, &arguments, &["hq-interop", "--alpn"]);
     }
 }
 
@@ -92,8 +93,11 @@ fn a_file_that_is_not_there() {
     let root = folder_with_data(10);
     for engine in ENGINES {
         let server = Server::start(engine, root.path(), &[]);
-        refuse(engine, &[&server.url("/other"), "--ca", path(&server.ca)], &["/other", "no such file"]);
-        refuse(engine, &[&server.url("/"), "--ca", path(&server.ca)], &["bad request"]);
+        for alpn in PROTOCOLS {
+            let common = ["--ca", path(&server.ca), "--alpn", alpn];
+            refuse(engine, &[&[server.url("/other").as_str()], &common[..]].concat(), &["/other", "no such file"]);
+            refuse(engine, &[&[server.url("/").as_str()], &common[..]].concat(), &["bad request"]);
+        }
     }
 }
 
@@ -110,13 +114,16 @@ fn paths_out_of_the_root() {
     }
     let server = Server::start("native", &root, &[]);
     let ca = path(&server.ca);
-    for bad in ["/../data", "/%2e%2e/data", "/folder/../../data", "/%2fetc/passwd"] {
-        refuse("native", &[&server.url(bad), "--ca", ca], &["bad request"]);
+    for alpn in PROTOCOLS {
+        let refuse = |bad: &str, word| refuse("native", &[&server.url(bad), "--ca", ca, "--alpn", alpn], &[word]);
+        for bad in ["/../data", "/%2e%2e/data", "/folder/../../data", "/%2fetc/passwd"] {
+            refuse(bad, "bad request");
+        }
+        for bad in ["/link", "/up/data"] {
+            refuse(bad, "does not serve it");
+        }
+        refuse("/folder", "no such file");
     }
-    for bad in ["/link", "/up/data"] {
-        refuse("native", &[&server.url(bad), "--ca", ca], &["does not serve it"]);
-    }
-    refuse("native", &[&server.url("/folder"), "--ca", ca], &["no such file"]);
 }
 
 #[test]
@@ -124,7 +131,9 @@ fn paths_out_of_the_root() {
 fn a_file_that_fails_while_it_is_read() {
     // Opens, and gives an error when it is read at 0.
     let server = Server::start("native", Path::new("/proc/self"), &[]);
-    refuse("native", &[&server.url("/mem"), "--ca", path(&server.ca)], &["could not read"]);
+    for alpn in PROTOCOLS {
+        refuse("native", &[&server.url("/mem"), "--ca", path(&server.ca), "--alpn", alpn], &["could not read"]);
+    }
 }
 
 #[test]
@@ -236,5 +245,5 @@ fn usage() {
         assert_eq!(done.status.code(), Some(2), "{arguments:?}");
     }
     refuse("native", &["https://a/x", "https://b/y"], &["another server"]);
-    refuse("native", &["https://a/x", "--alpn", "h3"], &["--handshake-only"]);
+    refuse("native", &["https://a/x", "--alpn", "other"], &["other", "--alpn h3", "--handshake-only"]);
 }

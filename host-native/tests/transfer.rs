@@ -8,34 +8,8 @@ use common::{ENGINES, Server, data, folder_with_data, get, names, quillon, run, 
 use serde_json::Value;
 use tempfile::TempDir;
 
-const LEN: usize = 20_000_000;
-
 fn transfer(server_engine: &str, client_engine: &str, listen: &str, url_host: &str, arguments: &[&str]) {
-    let root = folder_with_data(LEN);
-    let server = Server::start_on(listen, server_engine, root.path(), &[]);
-    let target = TempDir::new().expect("a temporary folder");
-    let output = target.path().join("copy");
-    let url = format!("https://{url_host}:{}/data", server.address.port());
-    let ca = server.ca.to_str().expect("UTF-8");
-    let path = output.to_str().expect("UTF-8");
-    let done = get(client_engine, &[&[url.as_str(), "--json", "--ca", ca, "--output", path], arguments].concat());
-    let report: Value = serde_json::from_str(&succeeded(&done)).expect("one JSON object");
-
-    assert_eq!(sha256(&fs::read(&output).expect("the file is there")), sha256(&data(LEN)));
-    assert_eq!(names(target.path()), ["copy"]);
-    assert_eq!(report["bytes"], LEN);
-    assert_eq!(report["engine"], client_engine);
-    assert_eq!(report["alpn"], "hq-interop");
-    assert!(report["handshake_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{report}");
-    match client_engine {
-        // Every datagram of the connection crossed the boundary, and nothing else did.
-        "wasm" => {
-            let crossed = report["module_datagrams"].as_u64().expect("a count");
-            assert!(crossed > (LEN / 1500) as u64, "{report}");
-            assert_eq!(report["module_sha256"].as_str().map(str::len), Some(64));
-        }
-        _ => assert_eq!(report["module_datagrams"], Value::Null),
-    }
+    common::transfer("hq-interop", (server_engine, client_engine), listen, url_host, arguments);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -18,6 +19,9 @@ use tempfile::TempDir;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const ENGINES: [&str; 2] = ["native", "wasm"];
+
+/// What files move over.
+pub(crate) const PROTOCOLS: [&str; 2] = ["h3", "hq-interop"];
 
 /// The command that cargo built for this test.
 pub(crate) fn quillon() -> Command {
@@ -134,6 +138,43 @@ fn wait(child: &mut Child) -> std::process::ExitStatus {
         }
         assert!(Instant::now() < deadline, "it still runs after {PATIENCE:?}");
         thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The length of the file that [`transfer`] moves.
+const LEN: usize = 20_000_000;
+
+/// Serves [`LEN`] bytes, fetches them over the protocol, and looks at everything that is told about it. The engines
+/// are the server's and the client's.
+pub(crate) fn transfer(alpn: &str, engines: (&str, &str), listen: &str, url_host: &str, arguments: &[&str]) {
+    let (server_engine, client_engine) = engines;
+    let root = folder_with_data(LEN);
+    let server = Server::start_on(listen, server_engine, root.path(), &[]);
+    let target = TempDir::new().expect("a temporary folder");
+    let output = target.path().join("copy");
+    let url = format!("https://{url_host}:{}/data", server.address.port());
+    let ca = server.ca.to_str().expect("UTF-8");
+    let path = output.to_str().expect("UTF-8");
+    let done = get(
+        client_engine,
+        &[&[url.as_str(), "--json", "--alpn", alpn, "--ca", ca, "--output", path], arguments].concat(),
+    );
+    let report: Value = serde_json::from_str(&succeeded(&done)).expect("one JSON object");
+
+    assert_eq!(sha256(&fs::read(&output).expect("the file is there")), sha256(&data(LEN)));
+    assert_eq!(names(target.path()), ["copy"]);
+    assert_eq!(report["bytes"], LEN);
+    assert_eq!(report["engine"], client_engine);
+    assert_eq!(report["alpn"], alpn);
+    assert!(report["handshake_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{report}");
+    match client_engine {
+        // Every datagram of the connection crossed the boundary, and nothing else did.
+        "wasm" => {
+            let crossed = report["module_datagrams"].as_u64().expect("a count");
+            assert!(crossed > (LEN / 1500) as u64, "{report}");
+            assert_eq!(report["module_sha256"].as_str().map(str::len), Some(64));
+        }
+        _ => assert_eq!(report["module_datagrams"], Value::Null),
     }
 }
 

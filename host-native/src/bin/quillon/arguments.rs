@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use quillon_host::{CipherSuite, Engine, KeyLog, TransportSettings};
+use quillon_host::{CipherSuite, Engine, KeyLog, TransportSettings, hq, http3};
 
 use crate::Failure;
 use crate::url::Url;
+
+/// The protocols that files are moved over, best first.
+pub(crate) const SPOKEN: [&str; 2] = [http3::ALPN, hq::ALPN];
 
 /// QUIC from one engine, as WebAssembly or native.
 #[derive(Debug, Parser)]
@@ -21,9 +24,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the files of a folder over hq-interop.
+    /// Serve the files of a folder over HTTP/3 and hq-interop.
     Serve(Serve),
-    /// Fetch files over hq-interop.
+    /// Fetch files over HTTP/3 or hq-interop.
     Get(Get),
 }
 
@@ -83,9 +86,9 @@ pub(crate) struct Common {
     /// Which build of the engine runs.
     #[arg(long, value_name = "ENGINE", default_value = "wasm")]
     engine: EngineName,
-    /// The application protocol. `h3` completes handshakes, and speaks no HTTP/3.
-    #[arg(long, value_name = "PROTOCOL", default_value = quillon_host::hq::ALPN)]
-    pub(crate) alpn: String,
+    /// The application protocols, best first: h3 (HTTP/3) and hq-interop move files. The server chooses.
+    #[arg(long, value_name = "PROTOCOL", value_delimiter = ',', default_value = "h3,hq-interop")]
+    pub(crate) alpn: Vec<String>,
     /// The cipher suite to prefer. Default: the one that is faster for the engine.
     #[arg(long, value_name = "CIPHER")]
     cipher: Option<Cipher>,
@@ -147,8 +150,9 @@ impl Common {
         KeyLog::append(&path).map(Some).map_err(failed)
     }
 
-    pub(crate) fn speaks_hq(&self) -> bool {
-        self.alpn == quillon_host::hq::ALPN
+    /// Whether files can be moved over one of the protocols.
+    pub(crate) fn moves_files(&self) -> bool {
+        self.alpn.iter().any(|protocol| SPOKEN.contains(&protocol.as_str()))
     }
 }
 

@@ -6,22 +6,16 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use quillon_host::{
-    ClientConfig, ConnectError, Connection, ConnectionError, Endpoint, EndpointConfig, certificates_from_pem, hq,
+    ClientConfig, ConnectError, Connection, ConnectionError, Endpoint, EndpointConfig, certificates_from_pem,
 };
-use tokio::io::ReadBuf;
 
 use crate::Failure;
-use crate::arguments::{Common, Get};
+use crate::arguments::{Common, Get, SPOKEN};
 use crate::download::{Destination, Download};
+use crate::protocol::{self, Client};
 use crate::report::{self, FileSummary, Summary};
 use crate::signals::Interruption;
 use crate::url::Url;
-
-/// RFC 9114 section 8.1.
-const H3_NO_ERROR: u64 = 0x100;
-
-/// What is read of a stream at once.
-const READ_LEN: usize = 256 * 1024;
 
 /// Transfers that are over sooner show no progress.
 const PROGRESS_AFTER: Duration = Duration::from_millis(500);
@@ -47,8 +41,9 @@ fn destinations(get: &Get) -> Result<Vec<Destination>, Failure> {
     if get.handshake_only {
         return Ok(Vec::new());
     }
-    if !get.common.speaks_hq() {
-        return Err(format!("cannot fetch over {}: use --alpn {}, or --handshake-only", get.common.alpn, hq::ALPN));
+    if !get.common.moves_files() {
+        let protocols = get.common.alpn.join(",");
+        return Err(format!("cannot fetch over {protocols}: use --alpn {}, or --handshake-only", SPOKEN.join(",")));
     }
     let output = get.output.as_deref();
     if get.common.json && output == Some(Path::new("-")) {
@@ -67,7 +62,7 @@ fn destinations(get: &Get) -> Result<Vec<Destination>, Failure> {
 }
 
 fn config(get: &Get) -> Result<ClientConfig, Failure> {
-    let mut config = ClientConfig::new([&get.common.alpn]);
+    let mut config = ClientConfig::new(&get.common.alpn);
     config.transport = get.common.transport();
     config = config.handshake_timeout(get.timeout);
     config.cipher_suites = get.common.cipher_suites();
@@ -89,8 +84,7 @@ async fn fetch_all(get: &Get, config: &ClientConfig, destinations: Vec<Destinati
     let elapsed = started.elapsed();
     let stats = connection.stats();
     let alpn = connection.alpn();
-    let close_code = if get.common.alpn == "h3" { H3_NO_ERROR } else { hq::code::NO_ERROR };
-    connection.close(close_code, b"");
+    connection.close(protocol::no_error(&connection), b"");
     // The close is sent at once; its repetition is a courtesy.
     let _ = tokio::time::timeout(CLOSE_PATIENCE, endpoint.wait_idle()).await;
 
@@ -179,35 +173,32 @@ async fn fetch_files(
     connection: &Connection,
     destinations: Vec<Destination>,
 ) -> Result<Vec<FileSummary>, Failure> {
+    if destinations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut client = Client::new(connection.clone()).await?;
     let mut files = Vec::with_capacity(destinations.len());
     for (url, destination) in get.urls.iter().zip(destinations) {
         let output = match &destination {
             Destination::Stdout => "-".to_owned(),
             Destination::File(path) => path.display().to_string(),
         };
-        let bytes = fetch(connection, url, destination).await?;
+        let bytes = fetch(&mut client, url, destination).await?;
         files.push(FileSummary { url: url.to_string(), output, bytes });
     }
     Ok(files)
 }
 
-async fn fetch(connection: &Connection, url: &Url, destination: Destination) -> Result<u64, Failure> {
+async fn fetch(client: &mut Client, url: &Url, destination: Destination) -> Result<u64, Failure> {
     let mut download = Download::create(destination).await?;
-    let failed = |reason: &str| format!("cannot fetch {url}: {reason}");
-    let mut stream = hq::get(connection, &url.path).await.map_err(|error| failed(&error.to_string()))?;
-    let progress = progress();
+    let failed = |reason: String| format!("cannot fetch {url}: {reason}");
+    let mut body = client.get(url).await.map_err(failed)?;
+    let progress = progress(body.len());
     let started = Instant::now();
-    let mut buffer = vec![0; READ_LEN];
     let mut bytes = 0;
-    loop {
-        let mut read = ReadBuf::new(&mut buffer);
-        let len = std::future::poll_fn(|context| stream.poll_read_some(context, &mut read)).await;
-        let len = len.map_err(|error| failed(&hq::explain(&error)))?;
-        if len == 0 {
-            break;
-        }
-        bytes += len as u64;
-        download.write(read.filled()).await?;
+    while let Some(chunk) = body.chunk().await.map_err(failed)? {
+        bytes += chunk.len() as u64;
+        download.write(&chunk).await?;
         if started.elapsed() > PROGRESS_AFTER {
             progress.set_position(bytes);
         }
@@ -217,9 +208,11 @@ async fn fetch(connection: &Connection, url: &Url, destination: Destination) -> 
     Ok(bytes)
 }
 
-/// A line that moves, on a terminal. The protocol does not tell the file's length.
-fn progress() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-    let style = ProgressStyle::with_template("{spinner} {bytes} {binary_bytes_per_sec} {elapsed}");
+/// A line that moves, on a terminal, with the file's length where the protocol tells it.
+fn progress(len: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(len, ProgressDrawTarget::stderr_with_hz(10));
+    let of_all = if len.is_some() { " of {total_bytes}, {eta} left" } else { "" };
+    let style =
+        ProgressStyle::with_template(&format!("{{spinner}} {{bytes}} {{binary_bytes_per_sec}} {{elapsed}}{of_all}"));
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod download;
 mod get;
+mod protocol;
 mod report;
 mod serve;
 mod signals;

@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quillon_host::{Connection, ConnectionError, Endpoint, EndpointConfig, Engine, Identity, ServerConfig, hq};
+use quillon_host::{
+    Connection, ConnectionError, Endpoint, EndpointConfig, Engine, Identity, ServerConfig, files::Served, hq, http3,
+};
 use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::Failure;
 use crate::arguments::{Common, Serve};
+use crate::protocol;
 use crate::report::{self, Line, millis};
 use crate::signals::Interruption;
 
@@ -23,7 +27,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let root = canonical_root(&serve.root)?;
     let identity = identity(&serve)?;
-    let mut config = ServerConfig::new(identity, [&serve.common.alpn]);
+    let mut config = ServerConfig::new(identity, &serve.common.alpn);
     config.transport = serve.common.transport();
     config.cipher_suites = serve.common.cipher_suites();
 
@@ -34,11 +38,17 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let mut interruption = Interruption::catch()?;
     announce(&serve, &root, endpoint.local_addr());
 
-    let server = Server { root, speaks_hq: serve.common.speaks_hq(), json: serve.common.json };
+    let (stop, stopping) = watch::channel(());
+    let server = Arc::new(Server { root, json: serve.common.json, stopping });
+    let mut conversations = JoinSet::new();
     tokio::select! {
-        () = accept(Arc::new(server), &endpoint, serve.once) => {}
+        () = accept(&server, &endpoint, &mut conversations, serve.once) => {}
         () = interruption.wait() => {}
     }
+    // Each connection is closed in the words of its protocol.
+    drop(stop);
+    let closed = async { while conversations.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(CLOSE_PATIENCE, closed).await;
     endpoint.close(hq::code::NO_ERROR, b"");
     let _ = tokio::time::timeout(CLOSE_PATIENCE, endpoint.wait_idle()).await;
     Ok(())
@@ -85,63 +95,92 @@ fn announce(serve: &Serve, root: &Path, address: SocketAddr) {
 
 struct Server {
     root: PathBuf,
-    speaks_hq: bool,
     json: bool,
+    /// Closed when the command is to end.
+    stopping: watch::Receiver<()>,
 }
 
 /// Accepts until the endpoint closes, or `once` connections are over.
-async fn accept(server: Arc<Server>, endpoint: &Endpoint, once: Option<u64>) {
-    let mut connections = JoinSet::new();
+async fn accept(server: &Arc<Server>, endpoint: &Endpoint, conversations: &mut JoinSet<()>, once: Option<u64>) {
     let mut left = once.unwrap_or(u64::MAX);
     while left > 0 {
         tokio::select! {
             connection = endpoint.accept() => match connection {
                 Some(connection) => {
-                    connections.spawn(Arc::clone(&server).converse(connection));
+                    conversations.spawn(Arc::clone(server).converse(connection));
                 }
                 None => return,
             },
-            Some(_) = connections.join_next() => left -= 1,
+            Some(_) = conversations.join_next() => left -= 1,
         }
     }
 }
 
 impl Server {
-    /// Serves a connection until it ends.
+    /// Serves a connection until it ends, in the protocol that was agreed on.
     async fn converse(self: Arc<Self>, connection: Connection) {
         let mut requests = JoinSet::new();
-        let end = loop {
+        let mut stopping = self.stopping.clone();
+        let serve = async {
+            match connection.alpn().as_deref() {
+                Some(alpn) if alpn == http3::ALPN.as_bytes() => self.serve_http3(&connection, &mut requests).await,
+                Some(alpn) if alpn == hq::ALPN.as_bytes() => self.serve_hq(&connection, &mut requests).await,
+                _ => tolerate_all(&connection, &mut requests).await,
+            }
+        };
+        tokio::select! {
+            () = serve => {}
+            // The sender is gone.
+            _ = stopping.changed() => connection.close(protocol::no_error(&connection), b""),
+        }
+        // The requests learn of the end too, and have their say first.
+        while requests.join_next().await.is_some() {}
+        let end = connection.closed().await;
+        self.tell_closed(&connection, &end);
+    }
+
+    async fn serve_http3(self: &Arc<Self>, connection: &Connection, requests: &mut JoinSet<()>) {
+        let Ok(mut http3) = http3::Server::new(connection.clone()).await else { return };
+        loop {
+            tokio::select! {
+                request = http3.accept() => match request {
+                    Ok(Some(request)) => {
+                        let (server, remote) = (Arc::clone(self), connection.remote_addr());
+                        requests.spawn(async move { server.tell_served(remote, request.serve(&server.root).await) });
+                    }
+                    // The connection has ended, or ends now: the client wants nothing more.
+                    Ok(None) | Err(_) => return,
+                },
+                Some(_) = requests.join_next() => {}
+            }
+        }
+    }
+
+    async fn serve_hq(self: &Arc<Self>, connection: &Connection, requests: &mut JoinSet<()>) {
+        loop {
             tokio::select! {
                 stream = connection.accept_bi() => match stream {
                     Ok((send, receive)) => {
-                        if self.speaks_hq {
-                            let (server, remote) = (Arc::clone(&self), connection.remote_addr());
-                            requests.spawn(async move {
-                                let served = hq::serve(&server.root, send, receive).await;
-                                server.tell_served(remote, served);
-                            });
-                        } else {
-                            requests.spawn(tolerate(receive, Some(send)));
-                        }
+                        let (server, remote) = (Arc::clone(self), connection.remote_addr());
+                        requests.spawn(async move {
+                            server.tell_served(remote, hq::serve(&server.root, send, receive).await);
+                        });
                     }
-                    Err(end) => break end,
+                    Err(_) => return,
                 },
                 stream = connection.accept_uni() => match stream {
                     Ok(receive) => {
                         requests.spawn(tolerate(receive, None));
                     }
-                    Err(end) => break end,
+                    Err(_) => return,
                 },
                 Some(_) = requests.join_next() => {}
             }
-        };
-        // The requests learn of the end too, and have their say first.
-        while requests.join_next().await.is_some() {}
-        self.tell_closed(&connection, &end);
+        }
     }
 
-    fn tell_served(&self, remote: SocketAddr, served: hq::Served) {
-        let hq::Served { path, bytes, failure } = served;
+    fn tell_served(&self, remote: SocketAddr, served: Served) {
+        let Served { path, bytes, failure } = served;
         let error = failure.map(|failure| failure.to_string());
         if self.json {
             return report::print_json(&Line::Request { remote: remote.to_string(), path, bytes, error });
@@ -171,6 +210,27 @@ impl Server {
                 stats.packets_lost,
                 stats.packets_sent
             );
+        }
+    }
+}
+
+/// Keeps a connection of a protocol that is not spoken here.
+async fn tolerate_all(connection: &Connection, requests: &mut JoinSet<()>) {
+    loop {
+        tokio::select! {
+            stream = connection.accept_bi() => match stream {
+                Ok((send, receive)) => {
+                    requests.spawn(tolerate(receive, Some(send)));
+                }
+                Err(_) => return,
+            },
+            stream = connection.accept_uni() => match stream {
+                Ok(receive) => {
+                    requests.spawn(tolerate(receive, None));
+                }
+                Err(_) => return,
+            },
+            Some(_) = requests.join_next() => {}
         }
     }
 }

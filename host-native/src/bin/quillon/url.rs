@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+const HTTPS_PORT: u16 = 443;
+
 /// Where a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
@@ -19,6 +21,13 @@ impl Url {
         let path = self.path.split(['?', '#']).next()?;
         let name = path.rsplit('/').next()?;
         (!name.is_empty() && name != "." && name != "..").then_some(name)
+    }
+
+    /// The host, and the port where it is not that of https (RFC 9110 section 4.2.2).
+    pub(crate) fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        if *port == HTTPS_PORT { host } else { format!("{host}:{port}") }
     }
 
     /// Whether both are of one server.
@@ -57,7 +66,7 @@ impl FromStr for Url {
         };
         let port = match port.strip_prefix(':') {
             Some(port) => port.parse().map_err(|_| "the port is a number from 1 to 65535")?,
-            None if port.is_empty() => 443,
+            None if port.is_empty() => HTTPS_PORT,
             None => return Err("a colon and the port follow the host"),
         };
         if host.is_empty() || port == 0 {
@@ -85,6 +94,13 @@ mod tests {
         for bad in ["http://a/", "https:///x", "https://a:0/", "https://a:99999/", "https://[::1/", "https://a/b c"] {
             assert!(parts(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn authorities_are_as_a_server_wants_them() {
+        let authority = |text: &str| text.parse::<Url>().map(|url| url.authority());
+        assert_eq!(authority("https://example.org:443/x"), Ok("example.org".to_owned()));
+        assert_eq!(authority("https://[::1]:4433/x"), Ok("[::1]:4433".to_owned()));
     }
 
     #[test]
