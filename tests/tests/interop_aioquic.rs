@@ -1,4 +1,4 @@
-//! aioquic as client and as server: 2 MB over hq-interop, compared by SHA-256.
+//! aioquic as client and as server: 2 MB over hq-interop and over HTTP/3, compared by SHA-256.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,16 @@ use tempfile::TempDir;
 /// aioquic moves about 3 MB/s.
 const LEN: usize = 2_000_000;
 const TRANSFER: Duration = Duration::from_secs(60);
+
+/// What the files move over: the name to agree on, the prefix of aioquic's scripts, and the code of a clean close.
+struct Protocol {
+    alpn: &'static str,
+    scripts: &'static str,
+    no_error: u64,
+}
+
+const HQ: Protocol = Protocol { alpn: "hq-interop", scripts: "hq", no_error: 0 };
+const HTTP3: Protocol = Protocol { alpn: "h3", scripts: "h3", no_error: 0x100 };
 
 /// A directory with the served file `data`, and where the download goes.
 struct Files {
@@ -47,15 +57,16 @@ fn sha256(path: &Path) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-fn script(name: &str) -> Command {
+fn script(protocol: &Protocol, role: &str) -> Command {
     let mut command = Command::new(python());
+    let name = format!("{}_{role}.py", protocol.scripts);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(name));
     command
 }
 
-fn aioquic_server(root: &Path) -> (Process, u16) {
+fn aioquic_server(protocol: &Protocol, root: &Path) -> (Process, u16) {
     let mut server = Process::spawn(
-        script("hq_server.py")
+        script(protocol, "server")
             .arg("--root")
             .arg(root)
             .arg("--certificate")
@@ -67,9 +78,9 @@ fn aioquic_server(root: &Path) -> (Process, u16) {
     (server, port)
 }
 
-fn aioquic_client(port: u16, output: &Path) -> Process {
+fn aioquic_client(protocol: &Protocol, port: u16, output: &Path) -> Process {
     Process::spawn(
-        script("hq_client.py")
+        script(protocol, "client")
             .args(["--port", &port.to_string(), "--path", "/data"])
             .arg("--ca")
             .arg(data_file("ca.pem"))
@@ -78,50 +89,78 @@ fn aioquic_client(port: u16, output: &Path) -> Process {
     )
 }
 
-fn quillon_downloads_from_aioquic(engine: Engine) {
+fn assert_closed_cleanly(server: &mut Process, protocol: &Protocol) {
+    server.wait_for_line(&format!("terminated code={} ", protocol.no_error), TRANSFER);
+}
+
+fn quillon_downloads_from_aioquic(protocol: &Protocol, engine: Engine) {
     let files = Files::new();
-    let (mut server, port) = aioquic_server(&files.root());
+    let (mut server, port) = aioquic_server(protocol, &files.root());
     let output = files.download();
     let output = output.to_str().expect("temporary paths are UTF-8");
+    // The command offers both protocols, and aioquic's script knows one.
     let mut client = command::get(engine, &format!("https://127.0.0.1:{port}/data"), &["--output", output]);
     client.wait_for_success(TRANSFER);
     files.assert_downloaded();
-    server.wait_for_line("terminated code=0 ", TRANSFER);
+    server.wait_for_line(&format!("alpn={}", protocol.alpn), TRANSFER);
+    assert_closed_cleanly(&mut server, protocol);
 }
 
-fn aioquic_downloads_from_quillon(engine: Engine) {
+fn aioquic_downloads_from_quillon(protocol: &Protocol, engine: Engine) {
     let files = Files::new();
-    let (_server, port) = command::serve(engine, &files.root(), "hq-interop");
-    aioquic_client(port, &files.download()).wait_for_success(TRANSFER);
+    let (_server, port) = command::serve(engine, &files.root(), "h3,hq-interop");
+    aioquic_client(protocol, port, &files.download()).wait_for_success(TRANSFER);
     files.assert_downloaded();
 }
 
 /// The peers agree with each other: where this fails, the others say nothing about Quillon.
 #[test]
 fn aioquic_downloads_from_aioquic() {
-    let files = Files::new();
-    let (mut server, port) = aioquic_server(&files.root());
-    aioquic_client(port, &files.download()).wait_for_success(TRANSFER);
-    files.assert_downloaded();
-    server.wait_for_line("terminated code=0 ", TRANSFER);
+    for protocol in [&HQ, &HTTP3] {
+        let files = Files::new();
+        let (mut server, port) = aioquic_server(protocol, &files.root());
+        aioquic_client(protocol, port, &files.download()).wait_for_success(TRANSFER);
+        files.assert_downloaded();
+        assert_closed_cleanly(&mut server, protocol);
+    }
 }
 
 #[test]
 fn wasm_downloads_from_aioquic() {
-    quillon_downloads_from_aioquic(Engine::Wasm);
+    quillon_downloads_from_aioquic(&HQ, Engine::Wasm);
 }
 
 #[test]
 fn native_downloads_from_aioquic() {
-    quillon_downloads_from_aioquic(Engine::Native);
+    quillon_downloads_from_aioquic(&HQ, Engine::Native);
 }
 
 #[test]
 fn aioquic_downloads_from_wasm() {
-    aioquic_downloads_from_quillon(Engine::Wasm);
+    aioquic_downloads_from_quillon(&HQ, Engine::Wasm);
 }
 
 #[test]
 fn aioquic_downloads_from_native() {
-    aioquic_downloads_from_quillon(Engine::Native);
+    aioquic_downloads_from_quillon(&HQ, Engine::Native);
+}
+
+#[test]
+fn wasm_downloads_over_http3_from_aioquic() {
+    quillon_downloads_from_aioquic(&HTTP3, Engine::Wasm);
+}
+
+#[test]
+fn native_downloads_over_http3_from_aioquic() {
+    quillon_downloads_from_aioquic(&HTTP3, Engine::Native);
+}
+
+#[test]
+fn aioquic_downloads_over_http3_from_wasm() {
+    aioquic_downloads_from_quillon(&HTTP3, Engine::Wasm);
+}
+
+#[test]
+fn aioquic_downloads_over_http3_from_native() {
+    aioquic_downloads_from_quillon(&HTTP3, Engine::Native);
 }

@@ -1,24 +1,30 @@
 //! Debian's ngtcp2 client and server (ALPN `h3`): the handshake is confirmed and a clean close follows, by the
-//! account of the peer's own log.
+//! account of the peer's own log; files over HTTP/3 both ways, compared by SHA-256.
 
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use quillon_tests::command::{self, Engine, STARTUP};
-use quillon_tests::fixtures::data_file;
+use quillon_tests::fixtures::{data_file, noise};
 use quillon_tests::process::Process;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 const HANDSHAKE: Duration = Duration::from_secs(20);
+const TRANSFER: Duration = Duration::from_secs(60);
+const LEN: usize = 10_000_000;
 
 /// `gtlsserver` on a port of the operating system's choice.
-fn gtlsserver() -> (Process, u16) {
+fn gtlsserver(root: &Path) -> (Process, u16) {
     let mut server = Process::spawn(
         Command::new("gtlsserver")
-            .args(["--no-quic-dump", "--no-http-dump", "127.0.0.1", "0"])
+            .args(["--no-quic-dump", "--no-http-dump", "--htdocs"])
+            .arg(root)
+            .args(["127.0.0.1", "0"])
             .arg(data_file("server_key.pem"))
             .arg(data_file("server.pem")),
     );
@@ -60,6 +66,56 @@ fn gtlsclient(port: u16) -> Process {
     Process::spawn(Command::new("gtlsclient").args(["--no-quic-dump", "127.0.0.1", &port.to_string()]))
 }
 
+/// `gtlsclient`, which downloads `/data` into a folder and closes.
+fn gtlsclient_downloads(port: u16, folder: &Path) -> Process {
+    Process::spawn(
+        Command::new("gtlsclient")
+            .args(["--no-quic-dump", "--no-http-dump", "--exit-on-all-streams-close", "--download"])
+            .arg(folder)
+            .args(["127.0.0.1", &port.to_string(), &format!("https://127.0.0.1:{port}/data")]),
+    )
+}
+
+/// A folder `root` with a file `data`, and a folder `copy` for what is downloaded.
+fn files() -> TempDir {
+    let dir = TempDir::new().expect("a temporary directory");
+    for folder in ["root", "copy"] {
+        fs::create_dir(dir.path().join(folder)).expect("a new directory");
+    }
+    fs::write(dir.path().join("root/data"), noise(LEN, 3)).expect("a new file");
+    dir
+}
+
+fn assert_downloaded(files: &TempDir) {
+    let [copy, data] = ["copy/data", "root/data"].map(|file| {
+        let bytes = fs::read(files.path().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!(bytes.len(), LEN);
+        <[u8; 32]>::from(Sha256::digest(bytes))
+    });
+    assert_eq!(copy, data);
+}
+
+fn quillon_downloads_from_ngtcp2(engine: Engine) {
+    let files = files();
+    let (mut server, port) = gtlsserver(&files.path().join("root"));
+    let folder = files.path().join("copy");
+    let folder = folder.to_str().expect("temporary paths are UTF-8");
+    let mut client = command::get(engine, &format!("https://127.0.0.1:{port}/data"), &["--output", folder]);
+    client.wait_for_success(TRANSFER);
+    assert_downloaded(&files);
+    assert_received_clean_close(&mut server);
+}
+
+fn ngtcp2_downloads_from_quillon(engine: Engine) {
+    let files = files();
+    let (mut server, port) = command::serve(engine, &files.path().join("root"), "h3,hq-interop");
+    let mut client = gtlsclient_downloads(port, &files.path().join("copy"));
+    client.wait_for_success(TRANSFER);
+    assert_downloaded(&files);
+    assert_one_clean_close(client.output(), "frm tx ");
+    server.wait_for_line(&format!("\"/data\": {LEN} bytes"), HANDSHAKE);
+}
+
 fn assert_received_clean_close(server: &mut Process) {
     server.wait_for_line("Draining period has started", HANDSHAKE);
     assert_one_clean_close(server.output(), "frm rx ");
@@ -79,7 +135,8 @@ fn assert_one_clean_close(log: &[String], direction: &str) {
 }
 
 fn quillon_connects_to_ngtcp2(engine: Engine) {
-    let (mut server, port) = gtlsserver();
+    let root = TempDir::new().expect("a temporary directory");
+    let (mut server, port) = gtlsserver(root.path());
     let mut client = command::get(engine, &format!("https://127.0.0.1:{port}/"), &["--alpn", "h3", "--handshake-only"]);
     client.wait_for_success(STARTUP);
     server.wait_for_line("QUIC handshake has completed", HANDSHAKE);
@@ -105,7 +162,8 @@ fn ngtcp2_connects_to_quillon(engine: Engine) {
 /// The peers agree with each other: where this fails, the others say nothing about Quillon.
 #[test]
 fn ngtcp2_connects_to_ngtcp2() {
-    let (mut server, port) = gtlsserver();
+    let root = TempDir::new().expect("a temporary directory");
+    let (mut server, port) = gtlsserver(root.path());
     let mut client = gtlsclient(port);
     client.wait_for_line("QUIC handshake has been confirmed", HANDSHAKE);
     client.interrupt();
@@ -132,4 +190,34 @@ fn ngtcp2_connects_to_wasm() {
 #[test]
 fn ngtcp2_connects_to_native() {
     ngtcp2_connects_to_quillon(Engine::Native);
+}
+
+/// The peers agree with each other: where this fails, the others say nothing about Quillon.
+#[test]
+fn ngtcp2_downloads_from_ngtcp2() {
+    let files = files();
+    let (mut server, port) = gtlsserver(&files.path().join("root"));
+    gtlsclient_downloads(port, &files.path().join("copy")).wait_for_success(TRANSFER);
+    assert_downloaded(&files);
+    assert_received_clean_close(&mut server);
+}
+
+#[test]
+fn wasm_downloads_from_ngtcp2() {
+    quillon_downloads_from_ngtcp2(Engine::Wasm);
+}
+
+#[test]
+fn native_downloads_from_ngtcp2() {
+    quillon_downloads_from_ngtcp2(Engine::Native);
+}
+
+#[test]
+fn ngtcp2_downloads_from_wasm() {
+    ngtcp2_downloads_from_quillon(Engine::Wasm);
+}
+
+#[test]
+fn ngtcp2_downloads_from_native() {
+    ngtcp2_downloads_from_quillon(Engine::Native);
 }
