@@ -4,13 +4,12 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 
 use super::close::State;
-use super::{Connection, Event};
+use super::{Connection, DecisionError, Event};
 use crate::datagram::Datagrams;
 use crate::error::{TransportError, TransportErrorCode};
-use crate::settings::{ServerConfig, SettingsError, TransportSettings};
+use crate::settings::{ServerConfig, TransportSettings};
 use crate::stream::Streams;
 use crate::tls::TlsError;
 use crate::tls::client_hello::{self, ClientHello, Progress};
@@ -48,26 +47,6 @@ impl PendingHello {
         self.bytes.len() * if self.hello.is_some() { 2 } else { 1 }
     }
 }
-
-/// Why a decision on a ClientHello has no effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecisionError {
-    /// None waits for a decision: it is not complete yet, was decided on, or the connection is closed.
-    NothingToDecide,
-    /// A transport setting is outside its range.
-    Settings(SettingsError),
-}
-
-impl fmt::Display for DecisionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NothingToDecide => f.write_str("nothing waits for a decision"),
-            Self::Settings(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for DecisionError {}
 
 /// Decisions on a ClientHello, where [`ServerConfig::ask_on_client_hello`] is set.
 impl Connection {

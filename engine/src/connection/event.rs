@@ -16,6 +16,11 @@ pub enum Event {
     /// [`Connection::client_hello`](crate::Connection::client_hello). The handshake waits for
     /// [`choose`](crate::Connection::choose) or [`refuse`](crate::Connection::refuse).
     ClientHello,
+    /// The peer has shown a certificate that passed the checks of the configuration, and the configuration asks for the
+    /// caller's verdict: [`Connection::peer_certificates`](crate::Connection::peer_certificates) has the chain. The
+    /// handshake waits for [`accept_certificate`](crate::Connection::accept_certificate) or
+    /// [`reject_certificate`](crate::Connection::reject_certificate).
+    PeerCertificate,
     /// The TLS handshake is complete: the peer is authenticated as far as the configuration asks.
     HandshakeComplete,
     /// The handshake is confirmed (RFC 9001 section 4.1.2).

@@ -56,6 +56,8 @@ pub(super) struct Handshake {
     /// The token that the client's Initial packets carry.
     pub(super) token: Vec<u8>,
     peer: Option<TransportParameters>,
+    /// Whether the peer's certificate waits for the caller's verdict.
+    pub(super) certificate_asked: bool,
     complete: bool,
     confirmed: bool,
 }
@@ -86,6 +88,7 @@ impl Handshake {
             retry: None,
             token: Vec::new(),
             peer: None,
+            certificate_asked: false,
             complete: false,
             confirmed: false,
         }
@@ -146,6 +149,13 @@ impl Handshake {
     pub(super) fn session(&self) -> Option<&dyn tls::Session> {
         match &self.tls {
             Tls::Session(session) => Some(session.as_ref()),
+            Tls::None | Tls::ClientHello(_) => None,
+        }
+    }
+
+    pub(super) fn session_mut(&mut self) -> Option<&mut dyn tls::Session> {
+        match &mut self.tls {
+            Tls::Session(session) => Some(session.as_mut()),
             Tls::None | Tls::ClientHello(_) => None,
         }
     }
@@ -343,6 +353,7 @@ impl Connection {
                     self.events.push_back(Event::KeyLog(key_log_line(label, &client_random, &secret)));
                 }
                 tls::Output::EarlyData { .. } | tls::Output::SessionTicket(_) => {}
+                tls::Output::PeerCertificate => self.on_peer_certificate(),
                 tls::Output::HandshakeComplete => {
                     self.apply_peer_parameters()?;
                     self.on_handshake_complete(now)?;

@@ -9,6 +9,7 @@
 //! outstanding; after [`Event::Closed`] no stream event follows, and [`Event::Drained`] is the last. What was received
 //! before the close can be read until then.
 
+mod certificate;
 mod client_hello;
 mod close;
 mod crypto_stream;
@@ -61,7 +62,7 @@ use keys::KeyRing;
 use sent::SentFrame;
 use timers::Timers;
 
-pub use client_hello::DecisionError;
+pub use certificate::DecisionError;
 pub use event::{ConnectionError, Event};
 pub use key_update::KeyUpdateError;
 

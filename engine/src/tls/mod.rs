@@ -74,6 +74,9 @@ pub enum Output {
     /// At a client, once the handshake is complete: what a later connection resumes this session with (RFC 8446
     /// section 4.6.1).
     SessionTicket(SessionTicket),
+    /// The peer has shown a certificate, which the caller is to judge. What would follow, our Finished among it, waits
+    /// for [`Session::accept_peer_certificate`].
+    PeerCertificate,
     /// The handshake is complete (RFC 9001 section 4.1.1): the peer is authenticated, transport parameters and the
     /// application protocol are settled. Every secret of the handshake came before.
     HandshakeComplete,
@@ -109,6 +112,9 @@ pub trait Session: Send {
     fn is_resumed(&self) -> bool {
         false
     }
+
+    /// Goes on after [`Output::PeerCertificate`].
+    fn accept_peer_certificate(&mut self) {}
 
     /// Fills `out` with keying material that both ends can derive, and nobody else (RFC 8446 section 7.5). An error
     /// before the handshake is complete.
@@ -158,8 +164,14 @@ pub mod alert {
     pub const UNEXPECTED_MESSAGE: u8 = 10;
     /// The peers have nothing in common.
     pub const HANDSHAKE_FAILURE: u8 = 40;
+    /// A certificate that is broken.
+    pub const BAD_CERTIFICATE: u8 = 42;
+    /// A certificate that is not acceptable, for a reason that no other alert has.
+    pub const CERTIFICATE_UNKNOWN: u8 = 46;
     /// A field with a value that it must not have.
     pub const ILLEGAL_PARAMETER: u8 = 47;
+    /// A certificate that is valid, and whose owner may not come in.
+    pub const ACCESS_DENIED: u8 = 49;
     /// A message that cannot be read.
     pub const DECODE_ERROR: u8 = 50;
     /// A fault of our own.

@@ -90,6 +90,7 @@ impl End {
                 Output::EarlyData { accepted } => self.events.push(format!("early data {accepted}")),
                 Output::SessionTicket(ticket) => self.tickets.push(ticket),
                 Output::KeyLog { label, client_random, secret } => self.key_log.push((label, client_random, secret)),
+                Output::PeerCertificate => self.events.push("certificate".into()),
                 Output::HandshakeComplete => {
                     self.events.push("complete".into());
                     self.complete = true;

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use ::rustls::crypto::CryptoProvider;
@@ -52,6 +53,12 @@ impl Certificate {
         let (loaded, _, _) =
             scope::run(surroundings, Exchange::default(), || CertifiedKey::from_der(chain, key.clone_key(), provider));
         loaded.map_err(|error| ConfigError::new(key_error(&error)))
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

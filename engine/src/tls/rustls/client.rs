@@ -6,15 +6,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use ::rustls::client::{Resumption, WebPkiServerVerifier};
-use ::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use ::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use ::rustls::ClientConfig;
+use ::rustls::client::Resumption;
+use ::rustls::client::danger::ServerCertVerifier;
+use ::rustls::pki_types::ServerName;
 use ::rustls::quic::{ClientConnection, Connection};
-use ::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use ::rustls::sign::SingleCertAndKey;
 
+use super::certificates::Certificate;
 use super::scope::{Exchange, ScopeTime, Tap, surroundings};
 use super::session::{ClientTicket, Options, RustlsSession};
+use super::verification::{AcceptAny, ClientAuthentication, HashRule, Pinned, server_verifier};
 use super::{ConfigError, check_protocols, crypto_provider, list_protocols, quic_version};
 use crate::crypto::CipherSuite;
 use crate::tls::{Session, Start, TlsError, alert};
@@ -25,7 +27,11 @@ pub struct RustlsClient {
     /// The same, for sessions that offer early data.
     with_early_data: Arc<ClientConfig>,
     key_log: bool,
+    ask_for_verdict: bool,
 }
+
+/// How many certificate hashes are held at most.
+const MAX_HASHES: usize = 64;
 
 /// Makes a [`RustlsClient`].
 #[derive(Clone, Debug)]
@@ -33,6 +39,9 @@ pub struct ClientBuilder {
     alpn: Vec<Vec<u8>>,
     roots: Vec<Vec<u8>>,
     accept_any_certificate: bool,
+    hashes: Option<(Vec<[u8; 32]>, HashRule)>,
+    certificate: Option<Certificate>,
+    ask_for_verdict: bool,
     cipher_suites: Vec<CipherSuite>,
     key_log: bool,
 }
@@ -46,6 +55,9 @@ impl RustlsClient {
             alpn: Vec::new(),
             roots: Vec::new(),
             accept_any_certificate: false,
+            hashes: None,
+            certificate: None,
+            ask_for_verdict: false,
             cipher_suites: CipherSuite::ALL.to_vec(),
             key_log: false,
         }
@@ -76,6 +88,32 @@ impl ClientBuilder {
         self
     }
 
+    /// Accepts the certificates that have one of these SHA-256 hashes, of their DER, and that follow the rule; in place
+    /// of roots and names, and at most 64 hashes. The server proves that it has the key.
+    #[must_use]
+    pub fn certificate_hashes(mut self, hashes: impl IntoIterator<Item = [u8; 32]>, rule: HashRule) -> Self {
+        self.hashes = Some((hashes.into_iter().collect(), rule));
+        self
+    }
+
+    /// The certificate to show to servers that ask for one, with those of the authorities that lead to a root, in DER,
+    /// and its private key in DER (PKCS#8, SEC1 or PKCS#1). Default: none is shown.
+    #[must_use]
+    pub fn client_certificate(mut self, chain: impl IntoIterator<Item = impl Into<Vec<u8>>>, key: &[u8]) -> Self {
+        self.certificate = Some(Certificate::new(None, chain, key));
+        self
+    }
+
+    /// Whether the caller has the last word on the server's certificate, once the checks that were asked for have
+    /// passed: [`Event::PeerCertificate`](crate::Event::PeerCertificate) is told, and the end of the handshake waits for
+    /// [`Connection::accept_certificate`](crate::Connection::accept_certificate). Asked also where a session is resumed;
+    /// early data, which would go out before the answer, is then not sent. Default: false.
+    #[must_use]
+    pub const fn ask_for_verdict(mut self, on: bool) -> Self {
+        self.ask_for_verdict = on;
+        self
+    }
+
     /// The cipher suites to offer, in order of preference.
     #[must_use]
     pub fn cipher_suites(mut self, suites: &[CipherSuite]) -> Self {
@@ -97,19 +135,26 @@ impl ClientBuilder {
         check_protocols(&self.alpn)?;
         let provider = crypto_provider(&self.cipher_suites)?;
         let verifier: Arc<dyn ServerCertVerifier> = if self.accept_any_certificate {
-            Arc::new(AcceptAny(provider.clone()))
+            let (provider, authentication) = (provider.clone(), ClientAuthentication::Optional);
+            Arc::new(AcceptAny { provider, authentication })
+        } else if let Some((hashes, rule)) = self.hashes {
+            if hashes.is_empty() || hashes.len() > MAX_HASHES {
+                return Err(ConfigError::new("certificate hashes: pass 1 to 64"));
+            }
+            Arc::new(Pinned { provider: provider.clone(), hashes, rule })
         } else {
-            let roots = Arc::new(root_store(&self.roots)?);
-            WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
-                .build()
-                .map_err(|error| ConfigError::new(format!("the trusted roots cannot be used: {error}")))?
+            server_verifier(&provider, &self.roots)?
         };
-        let mut config = ClientConfig::builder_with_details(provider, Arc::new(ScopeTime))
+        let certificate = self.certificate.map(|certificate| certificate.load(&provider)).transpose()?;
+        let config = ClientConfig::builder_with_details(provider, Arc::new(ScopeTime))
             .with_protocol_versions(&[&::rustls::version::TLS13])
             .map_err(|error| ConfigError::new(error.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match certificate {
+            Some(certificate) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate))),
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols = self.alpn;
         config.key_log = Arc::new(Tap);
         // What one connection learns must not show in the next one's bytes: sessions and key shares that rustls would
@@ -118,22 +163,8 @@ impl ClientBuilder {
         let mut with_early_data = config.clone();
         with_early_data.enable_early_data = true;
         let (config, with_early_data) = (Arc::new(config), Arc::new(with_early_data));
-        Ok(RustlsClient { config, with_early_data, key_log: self.key_log })
+        Ok(RustlsClient { config, with_early_data, key_log: self.key_log, ask_for_verdict: self.ask_for_verdict })
     }
-}
-
-fn root_store(roots: &[Vec<u8>]) -> Result<RootCertStore, ConfigError> {
-    if roots.is_empty() {
-        return Err(ConfigError::new("no trusted root: pass a CA certificate, or accept any certificate in a test"));
-    }
-    let mut store = RootCertStore::empty();
-    for (index, root) in roots.iter().enumerate() {
-        store.add(CertificateDer::from_slice(root)).map_err(|error| {
-            let hint = if root.starts_with(b"-----") { "it is PEM, DER is needed" } else { "DER is needed" };
-            ConfigError::new(format!("trusted root {} of {} cannot be read, {hint}: {error}", index + 1, roots.len()))
-        })?;
-    }
-    Ok(store)
 }
 
 impl crate::tls::ClientConfig for RustlsClient {
@@ -145,6 +176,7 @@ impl crate::tls::ClientConfig for RustlsClient {
         let options = Options {
             server_name: Some(server_name.to_owned()),
             key_log: self.key_log,
+            ask_for_verdict: self.ask_for_verdict,
             no_protocol: format!(
                 "the server chose none of our application protocols ({})",
                 list_protocols(&self.config.alpn_protocols)
@@ -157,7 +189,7 @@ impl crate::tls::ClientConfig for RustlsClient {
             group: ticket.and_then(|ticket| ticket.group),
             ..Exchange::default()
         };
-        let config = if start.early_data { &self.with_early_data } else { &self.config };
+        let config = if start.early_data && !self.ask_for_verdict { &self.with_early_data } else { &self.config };
         RustlsSession::start(surroundings(start.rng, start.unix_time), exchange, options, || {
             let parameters = start.transport_parameters.to_vec();
             ClientConnection::new(config.clone(), quic_version(start.version), name, parameters).map(Connection::Client)
@@ -171,44 +203,5 @@ impl fmt::Debug for RustlsClient {
             .field("alpn", &list_protocols(&self.config.alpn_protocols))
             .field("key_log", &self.key_log)
             .finish_non_exhaustive()
-    }
-}
-
-/// Trusts every certificate, but wants proof of its key.
-#[derive(Debug)]
-struct AcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

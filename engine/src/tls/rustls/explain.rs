@@ -11,7 +11,9 @@ use crate::tls::{TlsError, alert};
 /// The error for people, with the alert that rustls chose, or the one that fits where it chose none.
 pub(super) fn explain(error: &Error, chosen: Option<AlertDescription>, options: &Options) -> TlsError {
     let reason = match error {
+        Error::InvalidCertificate(error) if options.server_name.is_none() => client_certificate(error),
         Error::InvalidCertificate(error) => certificate(error, options),
+        Error::NoCertificatesPresented => "the client has shown no certificate, and the server requires one".into(),
         Error::NoApplicationProtocol => options.no_protocol.clone(),
         Error::PeerIncompatible(incompatible) => peer_incompatible(incompatible),
         Error::PeerMisbehaved(PeerMisbehaved::MissingQuicTransportParameters) => {
@@ -49,6 +51,7 @@ fn fitting_alert(error: &Error) -> u8 {
         Error::PeerMisbehaved(_) => alert::ILLEGAL_PARAMETER,
         Error::PeerIncompatible(_) => alert::HANDSHAKE_FAILURE,
         Error::NoApplicationProtocol => alert::NO_APPLICATION_PROTOCOL,
+        Error::NoCertificatesPresented => AlertDescription::CertificateRequired.into(),
         _ => alert::INTERNAL_ERROR,
     }
 }
@@ -87,6 +90,21 @@ fn certificate(error: &CertificateError, options: &Options) -> String {
             "the server uses a CA certificate as its own: it needs one that the CA has signed".into()
         }
         error => format!("the server's certificate is not acceptable: {error}"),
+    }
+}
+
+fn client_certificate(error: &CertificateError) -> String {
+    use CertificateError as E;
+    match error {
+        E::UnknownIssuer => "the client's certificate is signed by an unknown authority".into(),
+        E::Expired | E::ExpiredContext { .. } => "the client's certificate has expired: it must be renewed".into(),
+        E::NotValidYet | E::NotValidYetContext { .. } => "the client's certificate is not valid yet".into(),
+        E::BadSignature => "the client's certificate or its proof of the key has a wrong signature".into(),
+        E::BadEncoding => "the client's certificate cannot be read".into(),
+        E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
+            "the client's certificate is not for clients: it needs the usage clientAuth".into()
+        }
+        error => format!("the client's certificate is not acceptable: {error}"),
     }
 }
 

@@ -21,11 +21,14 @@ mod server;
 mod session;
 mod session_store;
 mod tickets;
+mod verification;
+mod x509;
 
 pub use client::{ClientBuilder, RustlsClient};
 pub use server::{RustlsServer, ServerBuilder};
 pub use session_store::SessionStore;
 pub use tickets::TicketKeys;
+pub use verification::{ClientAuthentication, HashRule};
 
 use alloc::borrow::ToOwned;
 use alloc::format;

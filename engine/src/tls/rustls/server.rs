@@ -8,13 +8,14 @@ use core::fmt;
 
 use ::rustls::ServerConfig;
 use ::rustls::quic::{Connection, ServerConnection};
-use ::rustls::server::NoServerSessionStorage;
+use ::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
 use super::certificates::{Certificate, Certificates};
 use super::scope::{Binding, Exchange, ScopeTime, Tap, surroundings};
 use super::session::{Options, RustlsSession};
 use super::session_store::{BoundSessions, SessionStore};
 use super::tickets::{SealedTickets, TicketKeys};
+use super::verification::{ClientAuthentication, client_verifier};
 use super::{ConfigError, check_protocols, crypto_provider, list_protocols, quic_version};
 use crate::crypto::CipherSuite;
 use crate::tls::{ClientHello, Session, Start, TlsError};
@@ -23,6 +24,7 @@ use crate::tls::{ClientHello, Session, Start, TlsError};
 pub struct RustlsServer {
     config: Arc<ServerConfig>,
     key_log: bool,
+    ask_for_verdict: bool,
 }
 
 /// Makes a [`RustlsServer`].
@@ -34,6 +36,8 @@ pub struct ServerBuilder {
     resumption: Resumption,
     tickets: usize,
     early_data: bool,
+    client_certificates: Option<(Vec<Vec<u8>>, ClientAuthentication)>,
+    ask_for_verdict: bool,
 }
 
 /// Where a server keeps what it needs to resume sessions.
@@ -63,6 +67,8 @@ impl RustlsServer {
             resumption: Resumption::None,
             tickets: 2,
             early_data: true,
+            client_certificates: None,
+            ask_for_verdict: false,
         }
     }
 }
@@ -143,16 +149,46 @@ impl ServerBuilder {
         self
     }
 
+    /// Asks clients for a certificate that leads to one of these roots, in DER (RFC 8446 section 4.3.2). Without any
+    /// root every certificate passes whose key the client proves to have: then the caller judges, see
+    /// [`ask_for_verdict`](Self::ask_for_verdict). Default: clients are not asked.
+    #[must_use]
+    pub fn client_certificates(
+        mut self,
+        roots: impl IntoIterator<Item = impl Into<Vec<u8>>>,
+        authentication: ClientAuthentication,
+    ) -> Self {
+        self.client_certificates = Some((roots.into_iter().map(Into::into).collect(), authentication));
+        self
+    }
+
+    /// Whether the caller has the last word on a client's certificate, once the checks that were asked for have passed:
+    /// [`Event::PeerCertificate`](crate::Event::PeerCertificate) is told, and the handshake waits for
+    /// [`Connection::accept_certificate`](crate::Connection::accept_certificate). Asked also where a session is resumed,
+    /// not where a client shows none. Default: false.
+    #[must_use]
+    pub const fn ask_for_verdict(mut self, on: bool) -> Self {
+        self.ask_for_verdict = on;
+        self
+    }
+
     /// The settings. An error where the key or the chain cannot be read, where they do not belong together, where a
     /// protocol's name is empty or longer than 255 bytes, or where no cipher suite is left.
     pub fn build(self) -> Result<RustlsServer, ConfigError> {
         check_protocols(&self.alpn)?;
         let provider = crypto_provider(&self.cipher_suites)?;
         let certificates = Certificates::load(&self.certificates, &provider)?;
+        let verifier = match &self.client_certificates {
+            Some((roots, _)) if roots.is_empty() && !self.ask_for_verdict => {
+                return Err(ConfigError::new("no root for client certificates: pass one, or ask for the verdict"));
+            }
+            Some((roots, authentication)) => client_verifier(&provider, roots, *authentication)?,
+            None => WebPkiClientVerifier::no_client_auth(),
+        };
         let mut config = ServerConfig::builder_with_details(provider, Arc::new(ScopeTime))
             .with_protocol_versions(&[&::rustls::version::TLS13])
             .map_err(|error| ConfigError::new(error.to_string()))?
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(certificates));
         config.alpn_protocols = self.alpn;
         config.key_log = Arc::new(Tap);
@@ -173,7 +209,8 @@ impl ServerBuilder {
                 config.send_tls13_tickets = self.tickets;
             }
         }
-        Ok(RustlsServer { config: Arc::new(config), key_log: self.key_log })
+        let (key_log, ask_for_verdict) = (self.key_log, self.ask_for_verdict);
+        Ok(RustlsServer { config: Arc::new(config), key_log, ask_for_verdict })
     }
 }
 
@@ -183,6 +220,7 @@ impl crate::tls::ServerConfig for RustlsServer {
         let options = Options {
             server_name: None,
             key_log: self.key_log,
+            ask_for_verdict: self.ask_for_verdict,
             no_protocol: if ours.iter().any(|protocol| hello.alpn.contains(protocol)) {
                 String::new()
             } else {

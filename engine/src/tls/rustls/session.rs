@@ -26,6 +26,8 @@ pub(super) struct Options {
     pub(super) server_name: Option<String>,
     /// Whether secrets go to the caller's key log too.
     pub(super) key_log: bool,
+    /// Whether the caller judges the peer's certificate.
+    pub(super) ask_for_verdict: bool,
     /// What to say where no application protocol is found.
     pub(super) no_protocol: String,
 }
@@ -54,6 +56,19 @@ enum EarlyData {
     Offered,
 }
 
+/// The caller's judgement on the peer's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing is to be judged, yet.
+    NotAsked,
+    /// The outputs from the question on are held back.
+    Asked {
+        /// How many outputs came before it, and the question itself.
+        ahead: usize,
+    },
+    Accepted,
+}
+
 /// A session of rustls, either role.
 pub(super) struct RustlsSession {
     connection: Connection,
@@ -75,6 +90,7 @@ pub(super) struct RustlsSession {
     group: Option<NamedGroup>,
     binding: Option<Arc<Binding>>,
     tickets: usize,
+    verdict: Verdict,
 }
 
 impl RustlsSession {
@@ -104,6 +120,7 @@ impl RustlsSession {
             group: None,
             binding,
             tickets: 0,
+            verdict: Verdict::NotAsked,
         };
         session.settle(exchange);
         session.drain()?;
@@ -144,11 +161,22 @@ impl RustlsSession {
         self.surroundings = Some(surroundings);
         self.settle(exchange);
         result.map_err(|error| explain(&error, self.connection.alert(), &self.options))?;
+        self.ask_for_verdict();
         if !self.side().is_client() {
             self.release_early_secret(false);
         }
         self.tell_early_data();
         Ok(())
+    }
+
+    /// Asks for the caller's judgement as soon as the peer's certificate has passed ours: in a full handshake before
+    /// its Finished is read, in a resumed one with the message that resumes it. What comes up later waits for the answer.
+    fn ask_for_verdict(&mut self) {
+        let certificates = self.connection.peer_certificates().unwrap_or_default();
+        if self.options.ask_for_verdict && self.verdict == Verdict::NotAsked && !certificates.is_empty() {
+            self.outputs.push_back(Output::PeerCertificate);
+            self.verdict = Verdict::Asked { ahead: self.outputs.len() };
+        }
     }
 
     /// Takes over what a call has left.
@@ -279,7 +307,16 @@ impl Session for RustlsSession {
     }
 
     fn poll_output(&mut self) -> Option<Output> {
+        if let Verdict::Asked { ahead } = &mut self.verdict {
+            *ahead = ahead.checked_sub(1)?;
+        }
         self.outputs.pop_front()
+    }
+
+    fn accept_peer_certificate(&mut self) {
+        if matches!(self.verdict, Verdict::Asked { .. }) {
+            self.verdict = Verdict::Accepted;
+        }
     }
 
     fn peer_transport_parameters(&self) -> Option<&[u8]> {
