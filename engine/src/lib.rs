@@ -89,7 +89,7 @@ pub use endpoint::{
 };
 pub use flood::FloodSettings;
 pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
-pub use stream::Priority;
+pub use stream::{FlowControl, Priority};
 pub use token::TokenSettings;
 pub use version_negotiation::VersionSettings;
 pub use wire::{Dir, Ecn, FourTuple, Side, StreamId, Time};

@@ -7,7 +7,7 @@ mod stream_pair;
 use keyed::Keyed;
 use pair::MILLISECOND;
 use quillon::packet::Frame;
-use quillon::stream::{Chunk, Limits, Priority, Settings, Streams, WriteError};
+use quillon::stream::{Chunk, FlowControl, Limits, Priority, Settings, Streams, WriteError};
 use quillon::{Dir, Side, StreamId};
 use stream_pair::{ROOM, SERVER_UNI};
 
@@ -33,7 +33,10 @@ fn streams(priorities: &[Priority], len: usize) -> (Streams, Vec<StreamId>) {
         max_streams_bidi: 1 << 20,
         ..Limits::default()
     };
-    let mut streams = Streams::new(Side::Client, &Settings { receive: limits, send_buffer: 1 << 30 });
+    let mut streams = Streams::new(
+        Side::Client,
+        &Settings { receive: limits, flow_control: FlowControl::default(), send_buffer: 1 << 30 },
+    );
     streams.set_peer_limits(&limits);
     let ids = priorities
         .iter()

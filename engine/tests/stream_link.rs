@@ -8,7 +8,7 @@ mod stream_pair;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use quillon::stream::{Chunk, Control, Limits, ReadError, Settings, StreamEvent, Streams, WriteError};
+use quillon::stream::{Chunk, Control, FlowControl, Limits, ReadError, Settings, StreamEvent, Streams, WriteError};
 use quillon::wire::{Dir, Side, StreamId};
 use stream_pair::*;
 
@@ -46,7 +46,8 @@ struct End {
 
 impl End {
     fn new(side: Side, limits: &Limits, send_buffer: u64) -> Self {
-        let mut streams = Streams::new(side, &Settings { receive: *limits, send_buffer });
+        let mut streams =
+            Streams::new(side, &Settings { receive: *limits, flow_control: FlowControl::default(), send_buffer });
         streams.set_peer_limits(limits);
         let (written, read, told) = Default::default();
         Self { side, streams, written, read, told, in_flight: Vec::new(), largest_limits: BTreeMap::new() }
@@ -175,7 +176,7 @@ impl End {
                     assert!(self.read.contains_key(&id) || self.written.contains_key(&id));
                     continue;
                 }
-                StreamEvent::Available { .. } => continue,
+                StreamEvent::Available { .. } | StreamEvent::CreditAvailable => continue,
             };
             assert!(self.told.insert((id, kind)), "told twice: {event:?}");
         }

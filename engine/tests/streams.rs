@@ -5,7 +5,8 @@ mod stream_pair;
 use bytes::Bytes;
 use quillon::error::TransportErrorCode;
 use quillon::stream::{
-    AbortError, Control, OpenError, ReadError, ReceiveState, SendState, Settings, StreamEvent, Streams, WriteError,
+    AbortError, Control, FlowControl, OpenError, ReadError, ReceiveState, SendState, Settings, StreamEvent, Streams,
+    WriteError,
 };
 use quillon::wire::{Dir, Side, StreamId};
 use stream_pair::*;
@@ -661,7 +662,7 @@ fn thousands_of_streams_do_not_slow_one_another() {
     let mut limits = limits();
     limits.max_streams_uni = STREAMS;
     limits.max_data = 1 << 30;
-    let settings = Settings { receive: limits, send_buffer: 1 << 30 };
+    let settings = Settings { receive: limits, flow_control: FlowControl::default(), send_buffer: 1 << 30 };
     let mut client = Streams::new(Side::Client, &settings);
     let mut server = Streams::new(Side::Server, &settings);
     client.set_peer_limits(&limits);

@@ -61,6 +61,7 @@ impl Connection {
             State::Closing(_) => return self.transmit_close(now, buffer),
             State::Draining { .. } | State::Drained => return Transmit::Idle(Idle::Nothing),
         }
+        self.pace_streams(now);
         if let Err(error) = self.check_key_limits(now) {
             self.fail(now, error);
             return self.transmit_close(now, buffer);

@@ -59,6 +59,9 @@ pub enum Event {
         /// The peer application's error code.
         code: u64,
     },
+    /// The peer gave the connection credit, after it had been used up. Streams whose writers waited are told apart, by
+    /// [`StreamWritable`](Self::StreamWritable).
+    DataCreditAvailable,
     /// An `open` that was blocked can go on.
     StreamsAvailable {
         /// The direction.

@@ -6,8 +6,10 @@ use super::close::State;
 use super::{Connection, Event};
 use crate::recovery;
 use crate::settings::TransportSettings;
-use crate::stream::{self, AbortError, OpenError, Peek, Priority, Read, ReadError, StreamEvent, WriteError};
-use crate::wire::{Dir, StreamId};
+use crate::stream::{
+    self, AbortError, CreditError, OpenError, Pace, Peek, Priority, Read, ReadError, StreamEvent, WriteError,
+};
+use crate::wire::{Dir, StreamId, Time};
 
 /// What we allow the peer: in our transport parameters, and in the stream room that holds it to them.
 pub(super) fn receive_limits(settings: &TransportSettings) -> stream::Limits {
@@ -23,7 +25,11 @@ pub(super) fn receive_limits(settings: &TransportSettings) -> stream::Limits {
 }
 
 pub(super) fn stream_settings(settings: &TransportSettings) -> stream::Settings {
-    stream::Settings { receive: receive_limits(settings), send_buffer: settings.send_buffer }
+    stream::Settings {
+        receive: receive_limits(settings),
+        flow_control: settings.flow_control,
+        send_buffer: settings.send_buffer,
+    }
 }
 
 pub(super) fn recovery_settings(settings: &TransportSettings) -> recovery::Settings {
@@ -43,6 +49,7 @@ pub(super) const fn event(event: StreamEvent) -> Event {
         StreamEvent::Finished { id } => Event::StreamFinished { id },
         StreamEvent::Reset { id, code } => Event::StreamReset { id, code },
         StreamEvent::Stopped { id, code } => Event::StreamStopped { id, code },
+        StreamEvent::CreditAvailable => Event::DataCreditAvailable,
         StreamEvent::Available { dir } => Event::StreamsAvailable { dir },
     }
 }
@@ -52,6 +59,47 @@ pub(super) const fn event(event: StreamEvent) -> Event {
 impl Connection {
     fn streams_open(&mut self) -> Option<&mut stream::Streams> {
         matches!(self.state, State::Open).then_some(&mut self.streams)
+    }
+
+    /// Tells the stream room what its windows grow by.
+    pub(super) fn pace_streams(&mut self, now: Time) {
+        let smoothed_rtt = self.recovery.rtt().smoothed;
+        let headroom = u64::try_from(self.memory_headroom).unwrap_or(u64::MAX);
+        self.streams.set_pace(Pace { now, smoothed_rtt, headroom });
+    }
+
+    /// Bytes that can be written on all streams together before the peer gives more credit
+    /// ([`Event::DataCreditAvailable`]); the send buffer and the congestion window may allow less.
+    #[must_use]
+    pub fn send_credit(&self) -> u64 {
+        self.streams.send_credit()
+    }
+
+    /// Bytes that can be written on a stream before the peer gives it more credit; `None` where we do not send on it.
+    #[must_use]
+    pub fn stream_send_credit(&self, id: StreamId) -> Option<u64> {
+        self.streams.stream_send_credit(id)
+    }
+
+    /// Streams that can be opened before the peer allows more ([`Event::StreamsAvailable`]).
+    #[must_use]
+    pub fn streams_left(&self, dir: Dir) -> u64 {
+        self.streams.streams_left(dir)
+    }
+
+    /// With [`FlowControl::Manual`](stream::FlowControl::Manual): allows the peer `bytes` more on all streams together.
+    pub fn extend_max_data(&mut self, bytes: u64) -> Result<(), CreditError> {
+        self.streams_open().ok_or(CreditError::Closed)?.extend_max_data(bytes)
+    }
+
+    /// With [`FlowControl::Manual`](stream::FlowControl::Manual): allows the peer `bytes` more on a stream.
+    pub fn extend_max_stream_data(&mut self, id: StreamId, bytes: u64) -> Result<(), CreditError> {
+        self.streams_open().ok_or(CreditError::Closed)?.extend_max_stream_data(id, bytes)
+    }
+
+    /// With [`FlowControl::Manual`](stream::FlowControl::Manual): allows the peer to open `count` more streams.
+    pub fn extend_max_streams(&mut self, dir: Dir, count: u64) -> Result<(), CreditError> {
+        self.streams_open().ok_or(CreditError::Closed)?.extend_max_streams(dir, count)
     }
 
     /// Opens a stream. Blocked where the peer grants no more; [`Event::StreamsAvailable`] follows when it does.

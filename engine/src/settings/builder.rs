@@ -6,6 +6,7 @@ use super::{SettingsError, TransportSettings};
 use crate::congestion::CongestionControl;
 use crate::datagram::DatagramSettings;
 use crate::flood::FloodSettings;
+use crate::stream::FlowControl;
 use crate::version_negotiation::VersionSettings;
 
 /// Makes [`TransportSettings`] that are within their ranges; from [`TransportSettings::builder`].
@@ -48,6 +49,7 @@ setters! {
     initial_packet_number: u32,
     keep_alive: Option<Duration>,
     handshake_timeout: Option<Duration>,
+    flow_control: FlowControl,
     datagrams: DatagramSettings,
     versions: VersionSettings,
     packets_per_key: Option<u64>,

@@ -6,6 +6,7 @@ use super::builder::TransportSettingsBuilder;
 use crate::congestion::CongestionControl;
 use crate::datagram::DatagramSettings;
 use crate::flood::FloodSettings;
+use crate::stream::FlowControl;
 use crate::version_negotiation::VersionSettings;
 
 /// Transport settings of one end of a connection.
@@ -65,6 +66,9 @@ pub struct TransportSettings {
     /// Gives up when the handshake takes longer: above zero. Default: 10 s, so that a name that leads nowhere is an
     /// error soon; `None` leaves it to the idle timeout.
     pub handshake_timeout: Option<Duration>,
+    /// How what the peer may send grows, from the limits above. Default: automatic, as the caller reads; see
+    /// [`FlowControl`].
+    pub flow_control: FlowControl,
     /// Datagrams (RFC 9221). Default: they are taken; see [`DatagramSettings`].
     pub datagrams: DatagramSettings,
     /// The versions of QUIC: at most 16 in each list, none of them 0. Default: starts with version 1,
@@ -104,6 +108,7 @@ impl Default for TransportSettings {
             initial_packet_number: 0,
             keep_alive: None,
             handshake_timeout: Some(Duration::from_secs(10)),
+            flow_control: FlowControl::default(),
             datagrams: DatagramSettings::default(),
             versions: VersionSettings::default(),
             packets_per_key: None,

@@ -5,6 +5,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::TransportSettings;
+use crate::stream::{FlowControl, Limits};
 use crate::version_negotiation::MAX_VERSIONS;
 use crate::wire::{Version, varint};
 
@@ -66,6 +67,7 @@ impl TransportSettings {
             initial_packet_number,
             keep_alive,
             handshake_timeout,
+            flow_control,
             datagrams,
             versions,
             packets_per_key,
@@ -100,6 +102,11 @@ impl TransportSettings {
         check(*initial_packet_number < 1 << 31, "initial_packet_number", "0 to 2^31 - 1")?;
         check(keep_alive.is_none_or(|period| !period.is_zero()), "keep_alive", "above zero, or none")?;
         check(handshake_timeout.is_none_or(|limit| !limit.is_zero()), "handshake_timeout", "above zero, or none")?;
+        if let FlowControl::Automatic { max_window, max_stream_window } = flow_control {
+            check(*max_window <= varint::MAX, "flow_control.max_window", VARINT)?;
+            let stream_window = *max_stream_window <= Limits::MAX_STREAM_WINDOW;
+            check(stream_window, "flow_control.max_stream_window", "0 to 4 GiB")?;
+        }
         check(datagrams.max_frame_size <= varint::MAX, "datagrams.max_frame_size", VARINT)?;
         check(floods.burst > 0, "floods.burst", "above zero")?;
         check(*packets_per_key != Some(0), "packets_per_key", "at least 1, or none")?;

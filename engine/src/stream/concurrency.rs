@@ -1,5 +1,6 @@
 //! How many streams there may be (RFC 9000 section 4.6).
 
+use super::flow_control::Growth;
 use crate::ranges::RangeSet;
 use crate::wire::Dir;
 
@@ -59,6 +60,11 @@ impl LocalStreams {
         Some(index)
     }
 
+    /// How many may be opened now.
+    pub(super) fn left(&self) -> u64 {
+        self.limit.unwrap_or(0).saturating_sub(self.next)
+    }
+
     pub(super) fn is_open(&self, index: u64) -> bool {
         index < self.next
     }
@@ -109,8 +115,10 @@ pub(super) enum Admission {
 /// Streams of one direction that the peer opens.
 #[derive(Debug)]
 pub(super) struct RemoteStreams {
-    /// How many may be open at a time.
+    /// How many may be open at a time; the initial limit where the caller raises it.
     window: u64,
+    /// What the caller allows, where it raises the limit.
+    granted: Option<u64>,
     next: u64,
     closed: u64,
     limit: u64,
@@ -121,9 +129,10 @@ pub(super) struct RemoteStreams {
 }
 
 impl RemoteStreams {
-    pub(super) fn new(window: u64) -> Self {
+    pub(super) fn new(window: u64, growth: Growth) -> Self {
         let window = window.min(MAX_STREAMS);
-        Self { window, next: 0, closed: 0, limit: window, repeat: false, unnamed: RangeSet::new() }
+        let granted = (growth == Growth::Manual).then_some(window);
+        Self { window, granted, next: 0, closed: 0, limit: window, repeat: false, unnamed: RangeSet::new() }
     }
 
     pub(super) fn limit(&self) -> u64 {
@@ -151,7 +160,15 @@ impl RemoteStreams {
         self.closed += 1;
     }
 
+    /// The caller allows `count` more. Of no effect where the limit grows by itself.
+    pub(super) fn extend(&mut self, count: u64) {
+        self.granted = self.granted.map(|granted| granted.saturating_add(count).min(MAX_STREAMS));
+    }
+
     fn next_limit(&self) -> u64 {
+        if let Some(granted) = self.granted {
+            return granted;
+        }
         self.closed.saturating_add(self.window).min(MAX_STREAMS)
     }
 
@@ -179,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_higher_number_opens_the_lower_ones() {
-        let mut streams = RemoteStreams::new(4);
+        let mut streams = RemoteStreams::new(4, Growth::Manual);
         assert_eq!(streams.admit(2), Admission::New);
         assert_eq!(streams.admit(2), Admission::Closed);
         assert_eq!(streams.admit(0), Admission::New);

@@ -1,12 +1,18 @@
 //! What is sent, and what became of it (RFC 9000 section 13.3).
 
 use super::events::EventSet;
-use super::{Chunk, Control, Streams};
+use super::{Chunk, Control, Pace, Streams};
 use crate::wire::Dir;
 
 const DIRS: [Dir; 2] = [Dir::Bidi, Dir::Uni];
 
 impl Streams {
+    /// Tells the time and the round-trip time, by which automatic windows grow. To be called before frames are taken;
+    /// windows never grow where it is not.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
     /// Whether [`Self::next_control`] has a frame.
     #[must_use]
     pub fn has_control(&self) -> bool {
@@ -31,7 +37,7 @@ impl Streams {
     /// Takes a control frame as sent. At most 25 bytes encoded.
     pub fn next_control(&mut self) -> Option<Control> {
         if self.receive_window.update_due() {
-            return Some(Control::MaxData { limit: self.receive_window.announce() });
+            return Some(Control::MaxData { limit: self.receive_window.announce(&self.pace) });
         }
         for dir in DIRS {
             let remote = self.table.remote.get_mut(dir);
@@ -52,7 +58,7 @@ impl Streams {
                 self.queues.control.drop_void_front();
                 continue;
             };
-            let of_receiving = stream.receive.as_mut().and_then(|receive| receive.next_control(id));
+            let of_receiving = stream.receive.as_mut().and_then(|receive| receive.next_control(id, &self.pace));
             let control = of_receiving.or_else(|| stream.send.as_mut()?.next_control(id));
             self.queues.settle(id, stream);
             if control.is_some() {

@@ -104,3 +104,27 @@ impl fmt::Display for AbortError {
 }
 
 impl core::error::Error for AbortError {}
+
+/// Why the caller cannot give credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CreditError {
+    /// The settings have credit grow by itself.
+    Automatic,
+    /// No such stream, or it is over, or it is one on which only we send.
+    UnknownStream,
+    /// The connection is closed.
+    Closed,
+}
+
+impl fmt::Display for CreditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Automatic => "credit grows by itself: choose manual flow control in the settings",
+            Self::UnknownStream => "no such stream to receive on",
+            Self::Closed => "the connection is closed",
+        })
+    }
+}
+
+impl core::error::Error for CreditError {}

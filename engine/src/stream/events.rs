@@ -71,6 +71,9 @@ impl Stream {
 impl Streams {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<StreamEvent> {
+        if core::mem::take(&mut self.credit_available) {
+            return Some(StreamEvent::CreditAvailable);
+        }
         for dir in [Dir::Bidi, Dir::Uni] {
             if self.table.local.get_mut(dir).take_available() {
                 return Some(StreamEvent::Available { dir });

@@ -60,7 +60,9 @@ impl Streams {
 
     /// MAX_DATA (RFC 9000 section 19.9).
     pub fn on_max_data(&mut self, limit: u64) {
+        let used_up = self.send_credit.available() == 0;
         if self.send_credit.raise(limit) {
+            self.credit_available |= used_up;
             self.wake_writers();
         } else {
             self.table.glitches += 1;

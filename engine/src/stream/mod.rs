@@ -11,11 +11,12 @@
 //!   tell) it has a place in a queue for; [`Streams`] settles these places after each operation on a stream.
 //! - A payload byte is copied at most once on its way out ([`Streams::copy_chunk`]; bytes lent to
 //!   [`Streams::write`] once more) and once on its way in, straight to its place.
-//! - Memory is bounded: by [`Settings::send_buffer`] on the way out, by the limits announced on the way in, and
-//!   by the number of streams for everything else.
+//! - Memory is bounded: by [`Settings::send_buffer`] on the way out, by the limits announced on the way in, whose
+//!   windows grow to a maximum ([`FlowControl`]), and by the number of streams for everything else.
 
 mod caller;
 mod concurrency;
+mod credit;
 mod egress;
 mod error;
 mod events;
@@ -30,7 +31,8 @@ mod send;
 mod send_buffer;
 mod table;
 
-pub use error::{AbortError, OpenError, ReadError, WriteError};
+pub use error::{AbortError, CreditError, OpenError, ReadError, WriteError};
+pub use flow_control::{FlowControl, Pace};
 pub use priority::Priority;
 pub use receive::ReceiveState;
 pub use send::SendState;
@@ -86,8 +88,10 @@ impl Limits {
 /// What the streams of a connection may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What we allow the peer. The windows stay this wide; see [`Limits::clamped`].
+    /// What we allow the peer at first; see [`Limits::clamped`].
     pub receive: Limits,
+    /// How that grows.
+    pub flow_control: FlowControl,
     /// The most bytes buffered on all streams together that are unsent or not acknowledged; at least 1, or
     /// nothing can be written.
     pub send_buffer: u64,
@@ -230,6 +234,8 @@ pub enum StreamEvent {
         /// The peer's error code.
         code: u64,
     },
+    /// The connection has credit again, after it was used up.
+    CreditAvailable,
     /// Opening a stream, refused before, is possible.
     Available {
         /// Of which direction.
@@ -322,8 +328,12 @@ pub struct Streams {
     queues: Queues,
     /// The credit that we give, at the connection's level.
     receive_window: ReceiveWindow,
+    flow_control: FlowControl,
+    pace: Pace,
     /// The credit that we have, at the connection's level. Taken when bytes are written.
     send_credit: SendCredit,
+    /// The peer gave credit after it had been used up, which nobody was told of yet.
+    credit_available: bool,
     send: SendTotals,
     pool: BlockPool,
 }
@@ -334,9 +344,12 @@ impl Streams {
     pub fn new(side: Side, settings: &Settings) -> Self {
         let limits = settings.receive.clamped();
         Self {
-            table: Table::new(side, limits),
+            table: Table::new(side, limits, settings.flow_control),
             queues: Queues::default(),
-            receive_window: ReceiveWindow::new(limits.max_data),
+            receive_window: ReceiveWindow::new(limits.max_data, settings.flow_control.growth()),
+            flow_control: settings.flow_control,
+            pace: Pace::default(),
+            credit_available: false,
             send_credit: SendCredit::new(0),
             send: SendTotals { cap: settings.send_buffer, buffered: 0, held: 0 },
             pool: BlockPool::default(),

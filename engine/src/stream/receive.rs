@@ -1,6 +1,6 @@
 //! The receiving part of a stream (RFC 9000 section 3.2).
 
-use super::flow_control::ReceiveWindow;
+use super::flow_control::{Growth, Pace, ReceiveWindow};
 use super::receive_buffer::{BlockPool, ReceiveBuffer};
 use super::send::Delivery;
 use super::{Control, ReadError};
@@ -67,8 +67,8 @@ pub(super) struct ReceivePart {
 }
 
 impl ReceivePart {
-    pub(super) fn new(window: u64) -> Self {
-        let window = ReceiveWindow::new(window);
+    pub(super) fn new(window: u64, growth: Growth) -> Self {
+        let window = ReceiveWindow::new(window, growth);
         Self { buffer: ReceiveBuffer::default(), window, final_size: None, phase: Phase::Receiving }
     }
 
@@ -118,7 +118,7 @@ impl ReceivePart {
             }
             Phase::Stopped { delivery, .. } => {
                 // RFC 9000 section 3.5: dropped, and counted.
-                connection.on_consumed(new);
+                connection.on_dropped(new);
                 if *delivery == Delivery::Acked && self.final_size.is_some() {
                     self.phase = Phase::StoppedForGood;
                 }
@@ -148,7 +148,7 @@ impl ReceivePart {
                 Ok(true)
             }
             Phase::Stopped { .. } => {
-                connection.on_consumed(new);
+                connection.on_dropped(new);
                 self.phase = Phase::StoppedForGood;
                 Ok(false)
             }
@@ -195,7 +195,7 @@ impl ReceivePart {
 
     /// Returns the connection's credit for what was not read, and frees it.
     fn drop_unread(&mut self, connection: &mut ReceiveWindow, pool: &mut BlockPool) {
-        connection.on_consumed(self.window.received().saturating_sub(self.buffer.read()));
+        connection.on_dropped(self.window.received().saturating_sub(self.buffer.read()));
         self.buffer.clear(pool);
     }
 
@@ -241,9 +241,14 @@ impl ReceivePart {
     /// Drops bytes that the caller has read. Returns how many.
     pub(super) fn consume(&mut self, bytes: u64, connection: &mut ReceiveWindow, pool: &mut BlockPool) -> u64 {
         let consumed = self.buffer.consume(bytes, pool);
-        self.window.on_consumed(consumed);
-        connection.on_consumed(consumed);
+        self.window.on_read(consumed);
+        connection.on_read(consumed);
         consumed
+    }
+
+    /// The caller allows `bytes` more.
+    pub(super) fn extend(&mut self, bytes: u64) {
+        self.window.extend(bytes);
     }
 
     /// The caller saw the end.
@@ -273,9 +278,9 @@ impl ReceivePart {
     }
 
     /// Takes a control frame as sent.
-    pub(super) fn next_control(&mut self, id: StreamId) -> Option<Control> {
+    pub(super) fn next_control(&mut self, id: StreamId, pace: &Pace) -> Option<Control> {
         if self.update_due() {
-            return Some(Control::MaxStreamData { id, limit: self.window.announce() });
+            return Some(Control::MaxStreamData { id, limit: self.window.announce(pace) });
         }
         match &mut self.phase {
             Phase::Stopped { code, delivery } if *delivery == Delivery::Due => {

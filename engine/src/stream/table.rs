@@ -11,6 +11,7 @@ use alloc::collections::btree_map::Entry;
 use super::Limits;
 use super::concurrency::{Admission, LocalStreams, PerDir, RemoteStreams};
 use super::events::EventSet;
+use super::flow_control::{FlowControl, Growth};
 use super::queue::Ticket;
 use super::receive::ReceivePart;
 use super::scheduler::Place;
@@ -54,6 +55,7 @@ pub(super) struct Table {
     side: Side,
     /// What we allow the peer.
     limits: Limits,
+    flow_control: FlowControl,
     /// What the peer allows us.
     peer_limits: Limits,
     streams: BTreeMap<StreamId, Box<Stream>>,
@@ -64,7 +66,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(side: Side, limits: Limits) -> Self {
+    pub(super) fn new(side: Side, limits: Limits, flow_control: FlowControl) -> Self {
+        let growth = flow_control.growth();
         Self {
             side,
             peer_limits: Limits::default(),
@@ -72,10 +75,11 @@ impl Table {
             glitches: 0,
             local: PerDir::new(LocalStreams::default(), LocalStreams::default()),
             remote: PerDir::new(
-                RemoteStreams::new(limits.max_streams_bidi),
-                RemoteStreams::new(limits.max_streams_uni),
+                RemoteStreams::new(limits.max_streams_bidi, growth),
+                RemoteStreams::new(limits.max_streams_uni, growth),
             ),
             limits,
+            flow_control,
         }
     }
 
@@ -106,7 +110,7 @@ impl Table {
     /// Opens a stream; `None` at the peer's limit.
     pub(super) fn open(&mut self, dir: Dir) -> Option<StreamId> {
         let id = StreamId::new(self.side, dir, self.local.get_mut(dir).open()?);
-        let stream = create(self.side, &self.limits, &self.peer_limits, id);
+        let stream = create(self.side, &self.limits, self.flow_control.stream_growth(), &self.peer_limits, id);
         self.streams.insert(id, Box::new(stream));
         Some(id)
     }
@@ -141,7 +145,8 @@ impl Table {
         }
         match self.remote.get_mut(id.dir()).admit(id.index()) {
             Admission::New => {
-                let mut stream = create(self.side, &self.limits, &self.peer_limits, id);
+                let mut stream =
+                    create(self.side, &self.limits, self.flow_control.stream_growth(), &self.peer_limits, id);
                 stream.events.insert(EventSet::OPENED);
                 Ok(Some(vacant.insert(Box::new(stream))))
             }
@@ -177,7 +182,7 @@ fn send_limit(side: Side, peer: &Limits, id: StreamId) -> u64 {
     }
 }
 
-fn create(side: Side, ours: &Limits, peer: &Limits, id: StreamId) -> Stream {
+fn create(side: Side, ours: &Limits, growth: Growth, peer: &Limits, id: StreamId) -> Stream {
     let is_local = id.initiator() == side;
     let (sends, receive_window) = match id.dir() {
         Dir::Bidi if is_local => (true, Some(ours.max_stream_data_bidi_local)),
@@ -187,7 +192,7 @@ fn create(side: Side, ours: &Limits, peer: &Limits, id: StreamId) -> Stream {
     };
     Stream {
         send: sends.then(|| SendPart::new(send_limit(side, peer, id))),
-        receive: receive_window.map(ReceivePart::new),
+        receive: receive_window.map(|window| ReceivePart::new(window, growth)),
         events: EventSet::default(),
         in_events: Ticket::default(),
         in_control: Ticket::default(),

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use quillon::error::{TransportError, TransportErrorCode};
-use quillon::stream::{Chunk, Control, Limits, ReadError, Settings, StreamEvent, Streams};
+use quillon::stream::{Chunk, Control, FlowControl, Limits, ReadError, Settings, StreamEvent, Streams};
 use quillon::wire::{Dir, Side, StreamId};
 
 pub(crate) const WINDOW: u64 = 10_000;
@@ -29,7 +29,7 @@ pub(crate) fn limits() -> Limits {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { receive: limits(), send_buffer: SEND_BUFFER }
+    Settings { receive: limits(), flow_control: FlowControl::default(), send_buffer: SEND_BUFFER }
 }
 
 /// One end that knows its peer's limits.
