@@ -274,7 +274,8 @@ impl Endpoint {
 
     /// RFC 9000 section 6.1: a server answers a version that it does not speak; never a Version Negotiation packet.
     fn negotiate_version(&mut self, now: Time, path: FourTuple, look: &FirstLook<'_>, len: usize) {
-        let foreign = look.version.is_some_and(|version| version != Version::NEGOTIATION);
+        let is_foreign = |version| version != Version::NEGOTIATION && !self.accepts_version(version);
+        let foreign = look.version.is_some_and(is_foreign);
         if self.server.is_some() && foreign && len >= MIN_DATAGRAM_SIZE && self.budgets.version_negotiation.take(now) {
             let versions = self.listed_versions();
             let first_byte = self.rng.u64() as u8;
