@@ -3,9 +3,11 @@
 mod pair;
 
 use pair::{MILLISECOND, Pair, SECOND};
-use quillon::{Ecn, EndpointConfig, Event, Transmit};
+use quillon::packet::{self, LongHeader, PacketType};
+use quillon::wire::{ConnectionId, Side, Version, Writer};
+use quillon::{Ecn, EndpointConfig, Event, RateLimit, ReplyLimits, Transmit, crypto};
 
-/// The client's first flight, and the server's answers until it goes quiet, whatever its timers say.
+/// F10: the client's first flight, and the server's answers until it goes quiet, whatever its timers say.
 #[test]
 fn f10_a_server_sends_no_more_than_three_times_what_it_received() {
     let mut pair = Pair::default();
@@ -28,6 +30,7 @@ fn f10_a_server_sends_no_more_than_three_times_what_it_received() {
     assert!(sent <= 3 * first.len, "{sent} bytes for {}", first.len);
 }
 
+/// F9: RFC 9000 section 14.1.
 #[test]
 fn f9_an_initial_in_a_short_datagram_is_ignored() {
     let mut pair = Pair::default();
@@ -40,6 +43,7 @@ fn f9_an_initial_in_a_short_datagram_is_ignored() {
     assert!(matches!(pair.server.endpoint.transmit(pair.now, &mut buffer), Transmit::Idle(_)));
 }
 
+/// F6: nothing is kept, and nothing sent.
 #[test]
 fn f6_a_first_packet_that_is_not_authentic_leaves_nothing_behind() {
     let mut pair = Pair::default();
@@ -79,6 +83,110 @@ fn without_a_server_configuration_nothing_is_answered() {
     let mut pair = Pair::default();
     pair.server.endpoint.set_server(None).unwrap();
     pair.connect();
+    pair.settle();
+    assert!(pair.server.sent.is_empty());
+}
+
+/// An Initial of version 1 that is authentic, with these lengths of connection IDs, and this token.
+fn initial(dcid: &[u8], token: &[u8], len: usize) -> Vec<u8> {
+    let dcid = ConnectionId::new(dcid).unwrap();
+    let provider = crypto::ring::provider();
+    let keys = crypto::initial_keys(provider.as_ref(), Version::V1, &dcid, Side::Client).local;
+    let mut datagram = vec![0; len];
+    let mut writer = Writer::new(&mut datagram);
+    let scid = ConnectionId::new(&[7; 8]).unwrap();
+    let header = LongHeader { ty: PacketType::Initial, version: Version::V1, dcid, scid, token };
+    let offsets = header.encode(&mut writer, 0, 1);
+    // PING, and PADDING up to the tag.
+    writer.u8(1);
+    packet::set_length(&mut datagram, offsets.length, len - offsets.pn);
+    keys.packet.seal(0, &mut datagram, offsets.pn + 1);
+    let sample = packet::sample(&datagram, offsets.pn).unwrap();
+    packet::mask(&mut datagram, offsets.pn, 1, keys.header.mask(&sample));
+    datagram
+}
+
+/// F5: only an Initial of at least 1200 bytes whose connection ID has at least 8 opens a connection. A shorter one needs
+/// a Retry token, which made it; the reference takes any token.
+#[test]
+fn what_may_open_a_connection() {
+    let opens = |datagram: Vec<u8>| {
+        let mut pair = Pair::default();
+        pair.server.inject(pair.now, datagram);
+        pair.server.endpoint.connection_count() == 1
+    };
+    assert!(opens(initial(&[1; 8], b"", 1200)));
+    assert!(opens(initial(&[1; 20], b"", 1200)));
+    assert!(opens(initial(&[1; 8], b"token of somebody", 1300)));
+    assert!(!opens(initial(&[1; 8], b"", 1199)));
+    assert!(!opens(initial(&[1; 7], b"", 1200)));
+    assert!(!opens(initial(&[1; 7], b"token of somebody", 1200)));
+    assert!(!opens(initial(b"", b"", 1200)));
+    for first_byte in [0xd0, 0xe0, 0xf0, 0x40, 0x80, 0x00] {
+        let mut other = initial(&[1; 8], b"", 1200);
+        other[0] = first_byte;
+        assert!(!opens(other), "{first_byte:#x}");
+    }
+    for version in [0, 2, 0x1a2a_3a4a, u32::MAX] {
+        let mut other = initial(&[1; 8], b"", 1200);
+        other[1..5].copy_from_slice(&version.to_be_bytes());
+        assert!(!opens(other), "{version:#x}");
+    }
+    assert!(!opens(Vec::new()));
+}
+
+/// F12: during the handshake packets from another address are ignored; the connection is for the first.
+#[test]
+fn packets_from_another_address_during_the_handshake_are_ignored() {
+    let mut pair = Pair::default();
+    let datagram = initial(&[1; 8], b"", 1200);
+    pair.server.inject(pair.now, datagram.clone());
+    let (server, _) = pair.server.endpoint.poll_event().unwrap();
+    let received = pair.server.connection(server).stats().packets_received;
+    let mut elsewhere = pair.server.path();
+    elsewhere.remote.set_port(1);
+    pair.server.endpoint.receive(pair.now, elsewhere, Ecn::NotEct, &mut datagram.clone());
+    assert_eq!(pair.server.connection(server).stats().packets_received, received);
+    assert_eq!(pair.server.endpoint.connection_count(), 1);
+}
+
+#[test]
+fn version_negotiation_is_limited() {
+    let version_negotiation = RateLimit { per_second: 5, burst: 7 };
+    let reply_limits = ReplyLimits { version_negotiation, ..ReplyLimits::default() };
+    let mut pair = Pair::new(EndpointConfig { reply_limits, ..EndpointConfig::default() }, Default::default());
+    let mut unknown = initial(&[1; 8], b"", 1200);
+    unknown[1..5].copy_from_slice(&0x1a2a_3a4a_u32.to_be_bytes());
+    for answers in [7, 5, 5] {
+        pair.server.sent.clear();
+        for _ in 0..50 {
+            pair.server.inject(pair.now, unknown.clone());
+        }
+        pair.run_for(SECOND);
+        assert_eq!(pair.server.sent.len(), answers);
+    }
+}
+
+/// F2, F4: the first look reads connection IDs of up to 255 bytes in versions that nobody knows, and in a short header
+/// as many as the endpoint chose.
+#[test]
+fn the_first_look_reads_what_all_versions_have_in_common() {
+    let mut datagram = vec![0x80, 0xfa, 0xce, 0xb0, 0x0c, 255];
+    datagram.extend([1; 255]);
+    datagram.push(21);
+    datagram.extend([2; 21]);
+    let look = packet::first_look(&datagram, 8).unwrap();
+    assert_eq!(look.version, Some(Version(0xface_b00c)));
+    assert_eq!((look.dcid, look.scid), (&[1; 255][..], &[2; 21][..]));
+    assert_eq!(packet::first_look(&datagram[..datagram.len() - 1], 8), None);
+    let short = [0x40, 1, 2, 3, 4, 5, 6];
+    let look = packet::first_look(&short, 5).unwrap();
+    assert_eq!((look.version, look.dcid, look.scid), (None, &short[1..6], &[][..]));
+    // Version 1 has no such long connection IDs: the packet is dropped, and not answered.
+    datagram[1..5].copy_from_slice(&1u32.to_be_bytes());
+    datagram.resize(1200, 0);
+    let mut pair = Pair::default();
+    pair.server.inject(pair.now, datagram);
     pair.settle();
     assert!(pair.server.sent.is_empty());
 }

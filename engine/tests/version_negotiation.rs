@@ -28,6 +28,7 @@ fn long_header(version: u32, dcid_len: u8, scid_len: u8, len: usize) -> Vec<u8> 
     datagram
 }
 
+/// F1: an unknown version in a datagram of at least 1200 bytes.
 #[test]
 fn f1_an_unknown_version_is_answered_with_ours() {
     let mut pair = Pair::default();
@@ -46,6 +47,7 @@ fn f1_an_unknown_version_is_answered_with_ours() {
     assert_eq!(pair.server.endpoint.connection_count(), 0);
 }
 
+/// F1, F3: below 1200 bytes, and version 0.
 #[test]
 fn f1_f3_no_answer_to_short_datagrams_and_to_version_negotiation() {
     let mut pair = Pair::default();
