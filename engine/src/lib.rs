@@ -79,7 +79,8 @@ pub mod version_negotiation;
 pub mod wire;
 
 pub use connection::{
-    ConnectError, Connection, ConnectionError, DecisionError, Event, Idle, KeyUpdateError, Outgoing, Transmit,
+    ConnectError, Connection, ConnectionError, DecisionError, Event, Idle, KeyUpdateError, MigrateError, Migration,
+    Outgoing, Transmit,
 };
 pub use datagram::{DatagramId, DatagramSettings, DropPolicy, SendDatagramError};
 pub use diagnostics::Stats;
@@ -88,6 +89,7 @@ pub use endpoint::{
     RateLimit, ReplyLimits,
 };
 pub use flood::FloodSettings;
+pub use path::PathStats;
 pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
 pub use stream::{FlowControl, Priority};
 pub use token::TokenSettings;

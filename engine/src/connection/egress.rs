@@ -306,7 +306,8 @@ impl Connection {
             && let Some(issued) = self.local_ids.next_unsent()
         {
             let (sequence, cid, reset_token) = (issued.sequence, issued.id, issued.reset_token);
-            Frame::NewConnectionId { sequence, retire_prior_to: 0, cid, reset_token }.encode(writer);
+            let retire_prior_to = self.local_ids.retire_prior_to(sequence);
+            Frame::NewConnectionId { sequence, retire_prior_to, cid, reset_token }.encode(writer);
             frames.push(SentFrame::NewConnectionId { sequence });
         }
         while fits(writer)

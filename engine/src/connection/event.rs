@@ -1,10 +1,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::{SocketAddrV4, SocketAddrV6};
 
 use crate::datagram::DatagramId;
 use crate::error::TransportErrorCode;
-use crate::wire::{Dir, StreamId, Version};
+use crate::wire::{Dir, FourTuple, StreamId, Version};
 
 /// What happened on a connection. Polled, never called back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +103,34 @@ pub enum Event {
     NewToken {
         /// The token, opaque.
         token: Vec<u8>,
+    },
+    /// Packets go out on this path from now on: the peer has moved, a NAT has moved it, or we have (RFC 9000 section 9).
+    /// After the failure of a path, it is the one that the connection goes back to.
+    PathChanged {
+        /// The addresses of the path.
+        path: FourTuple,
+    },
+    /// A path is validated: the peer is reached on it (RFC 9000 section 8.2).
+    PathValidated {
+        /// The addresses of the path.
+        path: FourTuple,
+        /// It is in use, and the peer's IP address is another than on the path before: a server may send a token for
+        /// it (RFC 9000 section 9.3).
+        new_peer_address: bool,
+    },
+    /// Nothing came back on a path that was being validated. If it is in use, [`PathChanged`](Self::PathChanged) or
+    /// [`Closed`](Self::Closed) follows.
+    PathFailed {
+        /// The addresses of the path.
+        path: FourTuple,
+    },
+    /// The server says where it would rather be reached (RFC 9000 section 9.6). The settings say whether the client goes
+    /// there.
+    PreferredAddress {
+        /// Its IPv4 address.
+        ipv4: Option<SocketAddrV4>,
+        /// Its IPv6 address.
+        ipv6: Option<SocketAddrV6>,
     },
     /// A line for an NSS key log, where the TLS configuration asks for it. Secret: it decrypts the connection.
     KeyLog(String),

@@ -8,31 +8,42 @@ use crate::packet::{Ack, Frame, Frames, permitted};
 use crate::recovery::Recovery;
 use crate::wire::{ConnectionId, Level, Side, Space, Time};
 
+/// What the frames of a packet amount to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Content {
+    /// One of them asks for an acknowledgment.
+    pub(super) ack_eliciting: bool,
+    /// All of them probe a path (RFC 9000 section 9.1).
+    pub(super) probing: bool,
+}
+
 impl Connection {
-    /// The frames of a packet. Tells whether one of them asks for an acknowledgment.
+    /// The frames of a packet. Tells what they amount to.
     pub(super) fn on_payload(
         &mut self,
         now: Time,
         level: Level,
         destination: &ConnectionId,
         payload: &[u8],
-    ) -> Result<bool, TransportError> {
+    ) -> Result<Content, TransportError> {
         if payload.is_empty() {
             return Err(Self::protocol_violation("a packet without frames"));
         }
-        let (mut ack_eliciting, mut frames) = (false, 0);
+        let mut content = Content { ack_eliciting: false, probing: true };
+        let mut frames = 0;
         for item in Frames::new(payload) {
             let (ty, frame) = item?;
             if !permitted(ty, level) {
                 return Err(Self::protocol_violation("a frame in a packet of the wrong type").in_frame(ty));
             }
-            ack_eliciting |= frame.is_ack_eliciting();
+            content.ack_eliciting |= frame.is_ack_eliciting();
+            content.probing &= frame.is_probing();
             frames += 1;
             self.glitches.note_frame(level, &frame);
             self.on_frame(now, level, destination, ty, frame).map_err(|error| error.in_frame(ty))?;
         }
         self.charge_glitches(now, frames)?;
-        Ok(ack_eliciting)
+        Ok(content)
     }
 
     fn on_frame(
@@ -64,26 +75,36 @@ impl Connection {
             Frame::StreamDataBlocked { id, limit } => self.streams.on_stream_data_blocked(id, limit),
             Frame::StreamsBlocked { dir, limit } => self.streams.on_streams_blocked(dir, limit),
             Frame::NewConnectionId { sequence, retire_prior_to, cid, reset_token } => {
-                self.remote_ids.on_new(Issued { sequence, id: cid, reset_token }, retire_prior_to)
+                let result = self.remote_ids.on_new(Issued { sequence, id: cid, reset_token }, retire_prior_to);
+                self.refresh_path_ids();
+                result
             }
             Frame::RetireConnectionId { sequence } => {
-                self.local_ids.on_retire(sequence, destination)?;
+                // RFC 9000 section 5.1.2: packets sent before may still be on their way.
+                let until = now.saturating_add(self.recovery.pto(Space::Application).saturating_mul(3));
+                self.local_ids.on_retire(sequence, destination, until)?;
                 self.issue_connection_ids();
                 Ok(())
             }
             Frame::PathChallenge(data) => {
                 self.paths.on_challenge(data);
+                // RFC 9000 section 9.3.3: what is not a probe shows that the path in use is where we are.
+                self.pending.ping |= self.paths.arrived_on_active();
                 Ok(())
             }
-            // No challenge of ours is outstanding; an answer that nobody asked for means nothing (RFC 9000
-            // section 8.2.3).
-            Frame::PathResponse(_) => Ok(()),
+            Frame::PathResponse(data) => {
+                self.on_path_response(now, &data);
+                Ok(())
+            }
             Frame::NewToken { token } => self.on_new_token(token),
             Frame::HandshakeDone if self.side() == Side::Server => {
                 Err(Self::protocol_violation("HANDSHAKE_DONE from a client"))
             }
             Frame::HandshakeDone => {
-                self.confirm_handshake();
+                if !self.is_handshake_confirmed() {
+                    self.confirm_handshake();
+                    self.follow_preferred_address(now);
+                }
                 Ok(())
             }
             Frame::Datagram { data } => self.on_datagram(ty, data),

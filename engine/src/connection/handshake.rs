@@ -11,13 +11,14 @@ use core::time::Duration;
 use super::client_hello::PendingHello;
 use super::crypto_stream::CryptoStream;
 use super::{Connection, Event};
+use crate::connection_id::Issued;
 use crate::crypto::Secret;
 use crate::error::{TransportError, TransportErrorCode};
 use crate::rng::Rng;
 use crate::settings::{ServerConfig, TransportSettings};
 use crate::stream;
 use crate::tls::{self, TlsError};
-use crate::transport_parameters::{TransportParameters, VersionInformation, reserved_id};
+use crate::transport_parameters::{PreferredAddress, TransportParameters, VersionInformation, reserved_id};
 use crate::version_negotiation::VersionSettings;
 use crate::wire::{ConnectionId, Level, Side, Space, Time, Version};
 
@@ -55,6 +56,8 @@ pub(super) struct Handshake {
     pub(super) retry: Option<ConnectionId>,
     /// The token that the client's Initial packets carry.
     pub(super) token: Vec<u8>,
+    /// Where we, a server, would rather be reached.
+    pub(super) preferred: Option<PreferredAddress>,
     peer: Option<TransportParameters>,
     /// Whether the peer's certificate waits for the caller's verdict.
     pub(super) certificate_asked: bool,
@@ -87,6 +90,7 @@ impl Handshake {
             remote: None,
             retry: None,
             token: Vec::new(),
+            preferred: None,
             peer: None,
             certificate_asked: false,
             complete: false,
@@ -233,8 +237,8 @@ impl Handshake {
             max_ack_delay: millis(settings.max_ack_delay.saturating_add(Duration::from_nanos(999_999))),
             active_connection_id_limit: settings.active_connection_id_limit.into(),
             max_datagram_frame_size: settings.datagrams.max_frame_size,
-            // Migration is not supported yet: a client that moves would not be answered.
-            disable_active_migration: true,
+            disable_active_migration: settings.disable_active_migration,
+            preferred_address: self.preferred,
             version_information: Some(VersionInformation { chosen: version, available }),
             ..TransportParameters::default()
         };
@@ -381,6 +385,10 @@ impl Connection {
         self.timers.set_peer_idle_timeout(peer.max_idle_timeout.saturating_mul(1_000_000));
         if let Some(token) = peer.stateless_reset_token {
             self.remote_ids.set_handshake_reset_token(token);
+        }
+        if let Some(preferred) = peer.preferred_address {
+            let PreferredAddress { connection_id: id, stateless_reset_token: reset_token, .. } = preferred;
+            self.remote_ids.on_new(Issued { sequence: 1, id, reset_token }, 0)?;
         }
         Ok(())
     }

@@ -197,8 +197,15 @@ impl Connection {
             self.discard_space(Space::Initial);
         }
         let space = level.space();
-        let ack_eliciting = self.on_payload(now, level, &layout.dcid, payload)?;
-        self.recovery.received_mut(space).on_received(pn, now, ack_eliciting, ecn);
+        let newest = self.recovery.received(space).largest().is_none_or(|largest| pn > largest);
+        if level == Level::OneRtt {
+            self.admit_arrival(now, &layout.dcid);
+        }
+        let content = self.on_payload(now, level, &layout.dcid, payload)?;
+        self.recovery.received_mut(space).on_received(pn, now, content.ack_eliciting, ecn);
+        if level == Level::OneRtt && newest && !content.probing && matches!(self.state, State::Open) {
+            self.follow_peer(now);
+        }
         if matches!(self.state, State::Open) { self.drive_handshake(now, space) } else { Ok(()) }
     }
 

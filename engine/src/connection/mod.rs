@@ -12,6 +12,7 @@
 mod certificate;
 mod client_hello;
 mod close;
+mod connection_ids;
 mod crypto_stream;
 mod datagrams;
 mod egress;
@@ -65,6 +66,7 @@ use timers::Timers;
 pub use certificate::DecisionError;
 pub use event::{ConnectionError, Event};
 pub use key_update::KeyUpdateError;
+pub use migration::{MigrateError, Migration};
 
 /// The length of the connection ID that a client invents for the server: at least 8 bytes (RFC 9000 section 7.2).
 const INITIAL_ID_LEN: usize = 8;
@@ -432,14 +434,6 @@ impl Connection {
     fn unroute_original(&mut self) {
         if let Some(original) = self.handshake.take_original_route() {
             self.local_ids.unroute_original(original);
-        }
-    }
-
-    /// Issues as many connection IDs as the peer keeps (RFC 9000 section 5.1.1).
-    fn issue_connection_ids(&mut self) {
-        while self.local_ids.wants_more() {
-            let id = random_id(&mut self.rng, self.id_settings.len);
-            self.local_ids.issue(id, reset_token(self.crypto.as_ref(), &self.id_settings, &id));
         }
     }
 

@@ -59,7 +59,8 @@ pub(super) struct Fate<'a> {
 
 impl Feedback<SentFrame> for Fate<'_> {
     fn packet_acked(&mut self, packet: &SentPacket) {
-        if packet.in_flight {
+        // Packets of a path that was left have no size: they say nothing of this one (RFC 9000 section 9.4).
+        if packet.in_flight && packet.size > 0 {
             self.congestion.on_acked(self.now, packet.time, packet.size as u64, self.app_limited, self.rtt);
         }
     }
@@ -88,7 +89,9 @@ impl Feedback<SentFrame> for Fate<'_> {
     }
 
     fn losses(&mut self, losses: &Losses) {
-        self.congestion.on_congestion(self.now, losses.largest_sent_time, losses.bytes, losses.persistent, false);
+        if losses.bytes > 0 {
+            self.congestion.on_congestion(self.now, losses.largest_sent_time, losses.bytes, losses.persistent, false);
+        }
     }
 
     fn frame_lost(&mut self, frame: SentFrame) {

@@ -100,7 +100,8 @@ impl Connection {
             peer_completed_address_validation: !self.side().is_client()
                 || self.timers.peer_validated_address
                 || self.is_handshake_confirmed(),
-            // An Initial takes a full datagram: below that the server has to wait for the client.
+            // An Initial takes a full datagram: below that the server has to wait for the client. A path to which the
+            // client moved waits for its validation.
             amplification_limited: self.paths.active().allowance() < MIN_DATAGRAM_SIZE as u64,
         }
     }
@@ -122,6 +123,8 @@ impl Connection {
             self.timers.pacing,
             self.keep_alive_deadline(),
             self.old_keys_deadline(),
+            self.paths.timeout(),
+            self.local_ids.timeout(),
         ]
         .into_iter()
         .flatten()
@@ -151,6 +154,10 @@ impl Connection {
         self.discard_old_keys(now);
         if self.timers.pacing.is_some_and(|deadline| deadline <= now) {
             self.timers.pacing = None;
+        }
+        self.on_path_timeout(now);
+        if !matches!(self.state, State::Open) {
+            return;
         }
         if self.keep_alive_deadline().is_some_and(|deadline| deadline <= now) {
             self.timers.alive_since = now;

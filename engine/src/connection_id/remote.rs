@@ -116,25 +116,22 @@ impl RemoteIds {
 
     /// No path but the one in use needs the connection ID with this sequence number any more: it is retired (RFC 9000
     /// section 5.1.2).
-    pub fn release(&mut self, sequence: u64) -> Result<(), TransportError> {
-        match self.in_use.iter().position(|id| id.sequence == sequence) {
-            Some(at) => {
-                self.in_use.swap_remove(at);
-                self.retire(sequence)
-            }
-            None => Ok(()),
+    pub fn release(&mut self, sequence: u64) {
+        if let Some(at) = self.in_use.iter().position(|id| id.sequence == sequence) {
+            self.in_use.swap_remove(at);
+            self.queue_retirement(sequence);
         }
     }
 
     /// Goes over to an unused connection ID on the path in use, and retires the one before. Tells whether there was
     /// one.
-    pub fn rotate(&mut self) -> Result<bool, TransportError> {
-        let Some(at) = self.oldest_spare() else { return Ok(false) };
+    pub fn rotate(&mut self) -> bool {
+        let Some(at) = self.oldest_spare() else { return false };
         let next = self.spare.swap_remove(at);
         let old = self.active.sequence;
         self.active = Active { sequence: next.sequence, id: next.id, reset_token: Some(next.reset_token) };
-        self.retire(old)?;
-        Ok(true)
+        self.queue_retirement(old);
+        true
     }
 
     /// The peer chose another connection ID during the handshake: the source connection ID of a Retry or of its
@@ -220,20 +217,28 @@ impl RemoteIds {
             let old = self.in_use.swap_remove(at);
             self.retire(old.sequence)?;
         }
-        if self.active.sequence < self.retire_prior_to && !self.rotate()? {
+        if self.active.sequence < self.retire_prior_to && !self.rotate() {
             // The frame's own ID is at or above retire_prior_to: where it is no spare, another path has it.
             if let Some(other) = self.in_use.pop() {
                 let old = core::mem::replace(&mut self.active, other);
-                self.retire(old.sequence)?;
+                self.queue_retirement(old.sequence);
             }
         }
-        Ok(())
+        self.check_retired()
     }
 
-    fn retire(&mut self, sequence: u64) -> Result<(), TransportError> {
+    fn queue_retirement(&mut self, sequence: u64) {
         self.retired.insert(sequence..sequence.saturating_add(1));
         self.retiring.push_back(sequence);
         self.unacknowledged += 1;
+    }
+
+    fn retire(&mut self, sequence: u64) -> Result<(), TransportError> {
+        self.queue_retirement(sequence);
+        self.check_retired()
+    }
+
+    fn check_retired(&self) -> Result<(), TransportError> {
         if self.unacknowledged > MAX_RETIRING || self.retired.range_count() > MAX_RETIRED_RANGES {
             return Err(TransportError::new(
                 TransportErrorCode::CONNECTION_ID_LIMIT_ERROR,

@@ -379,6 +379,10 @@ impl Endpoint {
         while let Some(index) = self.eventful.front().copied() {
             let handle = self.slots.handle(index);
             if let Some(event) = self.slots.connection_mut(index).and_then(Connection::poll_event) {
+                // RFC 9000 section 9.3: a token is good for the address that it was sent to.
+                if matches!(event, Event::PathValidated { new_peer_address: true, .. }) {
+                    self.slots.set_tokens_due(index, self.tokens.per_connection() > 0);
+                }
                 if event == Event::Drained {
                     self.remove(index);
                 } else if !self.slots.set_ready(index, true) {

@@ -514,8 +514,10 @@ impl<F: Clone> Recovery<F> {
         self.pto_count = 0;
     }
 
-    /// Starts over with the RTT on a new path (RFC 9000 section 9.4). Packets sent before give no samples to it.
+    /// Starts over with the RTT on a new path (RFC 9000 section 9.4). Packets sent before give no samples to it, and
+    /// count for no bytes any more: they are reported with a size of 0.
     pub fn on_path_changed(&mut self) {
+        self.application.sent.leave_path();
         self.rtt = Rtt::new(self.settings.initial_rtt);
         self.path_start = self.application.sent.next();
         self.pto_count = 0;

@@ -344,6 +344,15 @@ impl<F: Clone> SentPackets<F> {
         self.discard();
     }
 
+    /// Lets the outstanding packets count for no bytes: they were sent on another path.
+    pub(super) fn leave_path(&mut self) {
+        for entry in self.packets.iter_mut().filter(|entry| entry.packet.in_flight) {
+            entry.packet.size = 0;
+        }
+        self.bytes_in_flight = 0;
+        self.lost_since = None;
+    }
+
     /// Drops every packet with its frames; the numbering goes on.
     pub(super) fn discard(&mut self) {
         let frames_start = self.frames_start + self.frames.len() as u64;

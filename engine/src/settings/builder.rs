@@ -1,5 +1,6 @@
 //! Settings one by one.
 
+use core::net::{SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
 use super::{SettingsError, TransportSettings};
@@ -55,6 +56,10 @@ setters! {
     packets_per_key: Option<u64>,
     congestion: CongestionControl,
     floods: FloodSettings,
+    disable_active_migration: bool,
+    preferred_ipv4: Option<SocketAddrV4>,
+    preferred_ipv6: Option<SocketAddrV6>,
+    follow_preferred_address: bool,
     grease: bool,
 }
 

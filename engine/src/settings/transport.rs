@@ -1,5 +1,6 @@
 //! The settings of one end's transport.
 
+use core::net::{SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
 use super::builder::TransportSettingsBuilder;
@@ -82,6 +83,19 @@ pub struct TransportSettings {
     /// How much of what achieves nothing the peer may send (RFC 9000 section 21.9). Default: 10,000 glitches at once, 330
     /// a second.
     pub floods: FloodSettings,
+    /// Asks the peer not to move to another address of its own accord, and drops what arrives at another address of ours
+    /// than that of the handshake and the preferred one. A NAT may still move the peer (RFC 9000 section 18.2). Default:
+    /// false.
+    pub disable_active_migration: bool,
+    /// Where a server would rather be reached after the handshake, over IPv4 (RFC 9000 section 9.6): an address at which
+    /// the host receives for the same endpoint. Of no use on a client, nor with an empty connection ID. Default: none.
+    pub preferred_ipv4: Option<SocketAddrV4>,
+    /// The same over IPv6. Default: none.
+    pub preferred_ipv6: Option<SocketAddrV6>,
+    /// As a client, moves to the preferred address of the server, if it has one of the family in use, once that is
+    /// validated (RFC 9000 section 9.6.1). Otherwise [`Event::PreferredAddress`](crate::Event::PreferredAddress) is all.
+    /// Default: true, as the RFC recommends.
+    pub follow_preferred_address: bool,
     /// Sends what means nothing, so that peers and middleboxes keep ignoring it: a reserved transport parameter (RFC
     /// 9000 section 18.1) and reserved versions (sections 6.3 and 15). Default: true.
     pub grease: bool,
@@ -114,6 +128,10 @@ impl Default for TransportSettings {
             packets_per_key: None,
             congestion: CongestionControl::default(),
             floods: FloodSettings::default(),
+            disable_active_migration: false,
+            preferred_ipv4: None,
+            preferred_ipv6: None,
+            follow_preferred_address: true,
             grease: true,
         }
     }

@@ -73,6 +73,10 @@ impl TransportSettings {
             packets_per_key,
             congestion: _,
             floods,
+            disable_active_migration: _,
+            preferred_ipv4: _,
+            preferred_ipv6: _,
+            follow_preferred_address: _,
             grease: _,
         } = self;
         let idle = max_idle_timeout.as_millis() <= u128::from(varint::MAX);

@@ -195,4 +195,14 @@ impl Frame<'_> {
     pub const fn is_ack_eliciting(&self) -> bool {
         !matches!(self, Self::Padding { .. } | Self::Ack(_) | Self::ConnectionClose(_))
     }
+
+    /// Whether a packet may carry this frame without moving the connection to the path it came on (RFC 9000 section
+    /// 9.1).
+    #[must_use]
+    pub const fn is_probing(&self) -> bool {
+        matches!(
+            self,
+            Self::Padding { .. } | Self::PathChallenge(_) | Self::PathResponse(_) | Self::NewConnectionId { .. }
+        )
+    }
 }
