@@ -69,6 +69,7 @@ pub mod packet;
 pub mod path;
 pub mod ranges;
 pub mod recovery;
+pub mod resumption;
 pub mod rng;
 mod settings;
 pub mod stream;
@@ -79,8 +80,8 @@ pub mod version_negotiation;
 pub mod wire;
 
 pub use connection::{
-    ConnectError, Connection, ConnectionError, DecisionError, Event, Idle, KeyUpdateError, MigrateError, Migration,
-    Outgoing, Transmit,
+    ConnectError, Connection, ConnectionError, DecisionError, EarlyDataStatus, Event, Idle, KeyUpdateError,
+    MigrateError, Migration, Outgoing, Transmit,
 };
 pub use datagram::{DatagramId, DatagramSettings, DropPolicy, SendDatagramError};
 pub use diagnostics::Stats;
@@ -90,6 +91,7 @@ pub use endpoint::{
 };
 pub use flood::FloodSettings;
 pub use path::PathStats;
+pub use resumption::{SavedSession, SessionCache};
 pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
 pub use stream::{FlowControl, Priority};
 pub use token::TokenSettings;

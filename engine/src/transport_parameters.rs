@@ -7,6 +7,10 @@
 //!   connection's (RFC 9000 section 7.3).
 //! - The encoding is deterministic: parameters in the order of their identifiers, those at their default left out.
 
+mod remembered;
+
+pub use remembered::{InvalidRemembered, RememberedParameters};
+
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::close::State;
+use super::early_data::early_data_context;
 use super::{Connection, DecisionError, Event};
 use crate::datagram::Datagrams;
 use crate::error::{TransportError, TransportErrorCode};
@@ -75,6 +76,8 @@ impl Connection {
         if let Err(error) = self.start_server_tls(now, config) {
             self.fail(now, error);
         }
+        // Early data that came with the ClientHello.
+        self.replay_undecryptable(now);
         Ok(())
     }
 
@@ -128,7 +131,9 @@ impl Connection {
         self.prepare_preferred_address();
         let token = super::reset_token(self.crypto.as_ref(), &self.id_settings, &self.handshake.local());
         let parameters = self.handshake.transport_parameters(&self.settings, self.version, Some(token));
-        let start = self.handshake.tls_start(self.version, &parameters);
+        let context = early_data_context(&parameters);
+        let mut start = self.handshake.tls_start(self.version, &parameters);
+        start.early_data_context = &context;
         let mut session = config.tls.start(&hello, start)?;
         let read = session.read_crypto(Level::Initial, &bytes);
         self.handshake.set_session(session);

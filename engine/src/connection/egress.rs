@@ -102,7 +102,8 @@ impl Connection {
 
     /// Writes one datagram of at most `out.len()` bytes. Tells its size, or why there is none.
     fn write_datagram(&mut self, now: Time, out: &mut [u8]) -> Result<usize, Idle> {
-        let wants = LEVELS.map(|level| self.want(level));
+        let levels = self.levels();
+        let wants = levels.map(|level| self.want(level));
         if wants.iter().all(|want| *want == Want::Nothing) {
             let blocked = self.streams.is_blocked_by_flow_control();
             return Err(if blocked { Idle::FlowControl } else { Idle::Nothing });
@@ -117,7 +118,7 @@ impl Connection {
         let limit = out.len().min(allowance);
         let mut writer = Writer::new(out.get_mut(..limit).unwrap_or_default());
         let mut drafts: [Option<Draft>; 3] = [None, None, None];
-        for ((level, want), draft) in LEVELS.into_iter().zip(wants).zip(&mut drafts) {
+        for ((level, want), draft) in levels.into_iter().zip(wants).zip(&mut drafts) {
             if want != Want::Nothing && writer.remaining() >= MIN_ROOM {
                 *draft = self.draft(now, level, want, &mut writer);
             }
@@ -131,8 +132,17 @@ impl Connection {
         Ok(len)
     }
 
+    /// The levels that packets are written in now: early data has 0-RTT packets until there are keys for 1-RTT packets.
+    fn levels(&self) -> [Level; 3] {
+        let early = self.keys.can_write(Level::ZeroRtt) && !self.keys.can_write(Level::OneRtt);
+        LEVELS.map(|level| if level == Level::OneRtt && early { Level::ZeroRtt } else { level })
+    }
+
     /// What the space of `level` has to send.
     fn want(&self, level: Level) -> Want {
+        if level == Level::ZeroRtt {
+            return if self.has_early_data() { Want::Data } else { Want::Nothing };
+        }
         if !self.keys.can_write(level) {
             return Want::Nothing;
         }
@@ -200,12 +210,22 @@ impl Connection {
         let limit = (writer.position() + writer.remaining()).saturating_sub(TAG_LEN);
         let frames_start = writer.position();
         let mut frames = self.scratch.get_mut(space as usize).map(core::mem::take).unwrap_or_default();
-        self.write_ack(now, space, writer, limit, &mut frames);
+        // RFC 9000 section 12.5: 0-RTT packets carry neither ACK nor CRYPTO.
+        if level != Level::ZeroRtt {
+            self.write_ack(now, space, writer, limit, &mut frames);
+        }
         if want == Want::Data {
             let before = writer.position();
-            self.write_crypto(space, writer, limit, &mut frames);
-            if level == Level::OneRtt {
-                self.write_application(writer, limit, &mut frames);
+            match level {
+                Level::Initial | Level::Handshake => self.write_crypto(space, writer, limit, &mut frames),
+                Level::ZeroRtt => {
+                    self.write_stream_control(writer, limit, &mut frames);
+                    self.write_data(writer, limit, &mut frames);
+                }
+                Level::OneRtt => {
+                    self.write_crypto(space, writer, limit, &mut frames);
+                    self.write_application(writer, limit, &mut frames);
+                }
             }
             if writer.position() == before && self.probes(space) > 0 {
                 Frame::Ping.encode(writer);
@@ -247,13 +267,17 @@ impl Connection {
         let pn_len = packet::number::encoded_len(pn, self.recovery.largest_acked(space));
         let start = writer.position();
         let (pn_offset, length_offset) = if level == Level::OneRtt {
-            let key_phase = self.keys.one_rtt()?.phase();
+            let key_phase = self.keys.local_phase()?;
             (ShortHeader { dcid, spin: false, key_phase }.encode(writer, pn, pn_len), None)
         } else {
-            let ty = if level == Level::Initial { PacketType::Initial } else { PacketType::Handshake };
+            let (ty, version) = match level {
+                Level::Initial => (PacketType::Initial, self.version),
+                Level::ZeroRtt => (PacketType::ZeroRtt, self.handshake.chosen_version()),
+                Level::Handshake | Level::OneRtt => (PacketType::Handshake, self.version),
+            };
             let token: &[u8] = if level == Level::Initial { &self.handshake.token } else { &[] };
             let scid = self.handshake.local();
-            let offsets = LongHeader { ty, version: self.version, dcid, scid, token }.encode(writer, pn, pn_len);
+            let offsets = LongHeader { ty, version, dcid, scid, token }.encode(writer, pn, pn_len);
             (offsets.pn, Some(offsets.length))
         };
         if writer.overflowed() {
@@ -316,16 +340,25 @@ impl Connection {
             Frame::RetireConnectionId { sequence }.encode(writer);
             frames.push(SentFrame::RetireConnectionId { sequence });
         }
-        while fits(writer)
+        self.write_stream_control(writer, limit, frames);
+        self.write_tokens(writer, limit, frames);
+        if core::mem::take(&mut self.pending.ping) && fits(writer) {
+            Frame::Ping.encode(writer);
+        }
+        self.write_data(writer, limit, frames);
+    }
+
+    fn write_stream_control(&mut self, writer: &mut Writer<'_>, limit: usize, frames: &mut Vec<SentFrame>) {
+        while limit.saturating_sub(writer.position()) >= MAX_CONTROL_FRAME
             && let Some(control) = self.streams.next_control()
         {
             control_frame(&control).encode(writer);
             frames.push(SentFrame::Control(control));
         }
-        self.write_tokens(writer, limit, frames);
-        if core::mem::take(&mut self.pending.ping) && fits(writer) {
-            Frame::Ping.encode(writer);
-        }
+    }
+
+    /// What comes last in 0-RTT and 1-RTT packets: datagrams, then stream data.
+    fn write_data(&mut self, writer: &mut Writer<'_>, limit: usize, frames: &mut Vec<SentFrame>) {
         if !self.write_datagrams(writer, limit, frames) {
             return;
         }

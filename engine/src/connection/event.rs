@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -5,6 +6,7 @@ use core::net::{SocketAddrV4, SocketAddrV6};
 
 use crate::datagram::DatagramId;
 use crate::error::TransportErrorCode;
+use crate::resumption::SavedSession;
 use crate::wire::{Dir, FourTuple, StreamId, Version};
 
 /// What happened on a connection. Polled, never called back.
@@ -26,6 +28,16 @@ pub enum Event {
     HandshakeComplete,
     /// The handshake is confirmed (RFC 9001 section 4.1.2).
     HandshakeConfirmed,
+    /// At a client: this session can be resumed, by one later connection. Comes after the handshake, once for each of
+    /// the server's tickets.
+    NewSession(Box<SavedSession>),
+    /// The server takes the early data. At a server: early data may arrive, which can be of an attacker who repeats it:
+    /// see [`is_early_data`](crate::Connection::is_early_data).
+    EarlyDataAccepted,
+    /// At a client: the server does not take the early data. Every stream so far is gone, and no event tells of them any
+    /// more; stream IDs start again from the first, within the limits that the server grants now. What was written is to
+    /// be written again.
+    EarlyDataRejected,
     /// The peer opened a stream.
     StreamOpened {
         /// The stream.

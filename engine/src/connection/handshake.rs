@@ -12,11 +12,11 @@ use super::client_hello::PendingHello;
 use super::crypto_stream::CryptoStream;
 use super::{Connection, Event};
 use crate::connection_id::Issued;
-use crate::crypto::Secret;
+use crate::crypto::{CipherSuite, Secret};
 use crate::error::{TransportError, TransportErrorCode};
+use crate::resumption::SavedSession;
 use crate::rng::Rng;
-use crate::settings::{ServerConfig, TransportSettings};
-use crate::stream;
+use crate::settings::{ClientConfig, ServerConfig, TransportSettings};
 use crate::tls::{self, TlsError};
 use crate::transport_parameters::{PreferredAddress, TransportParameters, VersionInformation, reserved_id};
 use crate::version_negotiation::VersionSettings;
@@ -320,10 +320,20 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl Connection {
-    pub(super) fn start_client_tls(&mut self, tls: &dyn tls::ClientConfig, server_name: &str) -> Result<(), TlsError> {
+    pub(super) fn start_client_tls(
+        &mut self,
+        config: &ClientConfig,
+        server_name: &str,
+        session: Option<&SavedSession>,
+    ) -> Result<(), TlsError> {
         let parameters = self.handshake.transport_parameters(&self.settings, self.version, None);
-        let start = self.handshake.tls_start(self.version, &parameters);
-        self.handshake.set_session(tls.start(server_name, start)?);
+        let mut start = self.handshake.tls_start(self.version, &parameters);
+        if let Some(session) = session {
+            self.remember(session);
+            start.resume = Some(session.ticket());
+            start.early_data = config.early_data;
+        }
+        self.handshake.set_session(config.tls.start(server_name, start)?);
         let now = self.handshake.started;
         if let Err(error) = self.take_tls_output(now) {
             return Err(TlsError { alert: 80, reason: String::from(error.reason.as_ref()) });
@@ -347,16 +357,13 @@ impl Connection {
         while let Some(output) = self.handshake.poll_output() {
             match output {
                 tls::Output::Crypto { level, data } => self.handshake.stream(level.space()).push(&data),
-                tls::Output::ReadSecret { level, suite, secret } => {
-                    self.keys.install(&self.crypto, self.version, level, suite, secret, false);
-                }
-                tls::Output::WriteSecret { level, suite, secret } => {
-                    self.keys.install(&self.crypto, self.version, level, suite, secret, true);
-                }
+                tls::Output::ReadSecret { level, suite, secret } => self.install_keys(level, suite, secret, false),
+                tls::Output::WriteSecret { level, suite, secret } => self.install_keys(level, suite, secret, true),
                 tls::Output::KeyLog { label, client_random, secret } => {
                     self.events.push_back(Event::KeyLog(key_log_line(label, &client_random, &secret)));
                 }
-                tls::Output::EarlyData { .. } | tls::Output::SessionTicket(_) => {}
+                tls::Output::EarlyData { accepted } => self.on_early_data_answer(now, accepted),
+                tls::Output::SessionTicket(ticket) => self.on_session_ticket(ticket),
                 tls::Output::PeerCertificate => self.on_peer_certificate(),
                 tls::Output::HandshakeComplete => {
                     self.apply_peer_parameters()?;
@@ -367,18 +374,20 @@ impl Connection {
         self.apply_peer_parameters()
     }
 
+    fn install_keys(&mut self, level: Level, suite: CipherSuite, secret: Secret, for_writing: bool) {
+        // 0-RTT packets keep the version of the first flight (RFC 9369 section 4.1).
+        let version = if level == Level::ZeroRtt { self.handshake.chosen_version() } else { self.version };
+        self.keys.install(&self.crypto, version, level, suite, secret, for_writing);
+        if level == Level::ZeroRtt {
+            self.on_early_data_keys();
+        }
+    }
+
     fn apply_peer_parameters(&mut self) -> Result<(), TransportError> {
         let Some(peer) = self.handshake.take_peer_parameters(&self.settings.versions, self.version)? else {
             return Ok(());
         };
-        self.streams.set_peer_limits(&stream::Limits {
-            max_data: peer.initial_max_data,
-            max_stream_data_bidi_local: peer.initial_max_stream_data_bidi_local,
-            max_stream_data_bidi_remote: peer.initial_max_stream_data_bidi_remote,
-            max_stream_data_uni: peer.initial_max_stream_data_uni,
-            max_streams_bidi: peer.initial_max_streams_bidi,
-            max_streams_uni: peer.initial_max_streams_uni,
-        });
+        self.streams.set_peer_limits(&super::early_data::stream_limits(peer));
         self.datagrams.set_peer_max_frame_size(peer.max_datagram_frame_size);
         self.recovery.set_peer_max_ack_delay(peer.max_ack_delay.saturating_mul(1_000_000));
         self.local_ids.set_limit(peer.active_connection_id_limit);
@@ -390,7 +399,7 @@ impl Connection {
             let PreferredAddress { connection_id: id, stateless_reset_token: reset_token, .. } = preferred;
             self.remote_ids.on_new(Issued { sequence: 1, id, reset_token }, 0)?;
         }
-        Ok(())
+        self.check_remembered()
     }
 
     fn on_handshake_complete(&mut self, now: Time) -> Result<(), TransportError> {
@@ -412,6 +421,7 @@ impl Connection {
         self.events.push_back(Event::HandshakeComplete);
         if !self.side().is_client() {
             self.pending.handshake_done = true;
+            self.retire_early_data(now);
             self.confirm_handshake();
         }
         self.issue_connection_ids();
@@ -423,7 +433,9 @@ impl Connection {
         if !self.handshake.confirmed {
             self.handshake.confirmed = true;
             self.discard_space(Space::Handshake);
-            self.unroute_original();
+            if !self.keys.reads_early_data() {
+                self.unroute_original();
+            }
             self.events.push_back(Event::HandshakeConfirmed);
         }
     }

@@ -138,8 +138,14 @@ impl Connection {
         let space = level.space();
         let sample = packet::sample(packet, layout.pn_offset).ok_or(Drop::Silently)?;
         let mask = self.keys.remote_header_mask(level, layout.version, &sample).ok_or_else(|| {
-            // Initial keys are only ever discarded; the others are yet to come, or gone with the handshake.
-            if level == Level::Initial || self.handshake.is_confirmed() { Drop::Silently } else { Drop::NoKeys }
+            // Initial keys are only ever discarded; the others are yet to come, or gone with the handshake, or, for early
+            // data that is not taken, never there.
+            let gone = match level {
+                Level::Initial => true,
+                Level::ZeroRtt => !self.awaits_early_data_keys(),
+                Level::Handshake | Level::OneRtt => self.handshake.is_confirmed(),
+            };
+            if gone { Drop::Silently } else { Drop::NoKeys }
         })?;
         let unmasked = packet::unmask(packet, layout.pn_offset, mask).ok_or(Drop::Silently)?;
         let received = self.recovery.received(space);
@@ -165,7 +171,7 @@ impl Connection {
         if unmasked.reserved_bits_set() {
             return Err(Drop::Violation(Self::protocol_violation("reserved header bits are set")));
         }
-        if level == Level::OneRtt && payload.len() > self.memory_headroom {
+        if space == Space::Application && payload.len() > self.memory_headroom {
             return Err(Drop::Silently);
         }
         Ok(Unprotected { level, pn, payload })
@@ -222,7 +228,7 @@ impl Connection {
     }
 
     /// Packets that came before their keys, once more.
-    fn replay_undecryptable(&mut self, now: Time) {
+    pub(super) fn replay_undecryptable(&mut self, now: Time) {
         // Each is tried once a datagram: what still has no keys goes back to the end.
         for _ in 0..self.undecryptable.len() {
             let Some((mut packet, ecn)) = self.undecryptable.pop_front() else { return };
@@ -253,9 +259,10 @@ impl Connection {
         self.remote_ids.set_handshake_id(layout.scid);
         let keys = crate::crypto::initial_keys(self.crypto.as_ref(), self.version, &layout.scid, self.side());
         self.keys.set_initial(keys);
-        // Packet numbers go on (RFC 9000 section 17.2.5.3), the flight is sent again.
+        // Packet numbers go on (RFC 9000 section 17.2.5.3), the flight is sent again, early data too.
         let (mut fate, recovery) = self.fate(now);
         recovery.forget_sent(Space::Initial, &mut fate);
+        recovery.forget_sent(Space::Application, &mut fate);
     }
 
     /// RFC 9000 section 10.3.1: `tail` is the last 16 bytes of a datagram that cannot be decrypted.

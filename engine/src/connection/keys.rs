@@ -15,7 +15,13 @@ pub(super) struct KeyRing {
     other_initial: Option<(Version, KeyPair)>,
     handshake_local: Option<Keys>,
     handshake_remote: Option<Keys>,
+    /// A client's, to write early data.
+    zero_rtt_local: Option<Keys>,
+    /// A server's, to read early data.
+    zero_rtt_remote: Option<Keys>,
     one_rtt: Option<OneRttKeys>,
+    /// What a server writes 1-RTT packets with before the client's are to be read (RFC 9001 section 5.7).
+    one_rtt_early: Option<Keys>,
     /// 1-RTT secrets, until both are there.
     one_rtt_local: Option<Secret>,
     one_rtt_remote: Option<Secret>,
@@ -29,7 +35,10 @@ impl KeyRing {
             other_initial: None,
             handshake_local: None,
             handshake_remote: None,
+            zero_rtt_local: None,
+            zero_rtt_remote: None,
             one_rtt: None,
+            one_rtt_early: None,
             one_rtt_local: None,
             one_rtt_remote: None,
         }
@@ -87,13 +96,24 @@ impl KeyRing {
             (Level::Handshake, false) => {
                 self.handshake_remote = Some(Keys::from_secret(provider.as_ref(), version, suite, &secret));
             }
-            (Level::OneRtt, true) => self.one_rtt_local = Some(secret),
+            (Level::ZeroRtt, true) => {
+                self.zero_rtt_local = Some(Keys::from_secret(provider.as_ref(), version, suite, &secret));
+            }
+            (Level::ZeroRtt, false) => {
+                self.zero_rtt_remote = Some(Keys::from_secret(provider.as_ref(), version, suite, &secret));
+            }
+            (Level::OneRtt, true) => {
+                self.one_rtt_early = Some(Keys::from_secret(provider.as_ref(), version, suite, &secret));
+                self.one_rtt_local = Some(secret);
+            }
             (Level::OneRtt, false) => self.one_rtt_remote = Some(secret),
-            (Level::Initial | Level::ZeroRtt, _) => {}
+            (Level::Initial, _) => {}
         }
         if let (Some(_), Some(_)) = (&self.one_rtt_local, &self.one_rtt_remote)
             && let (Some(local), Some(remote)) = (self.one_rtt_local.take(), self.one_rtt_remote.take())
         {
+            // RFC 9001 section 4.9.3: a client writes no 0-RTT packets any more.
+            (self.zero_rtt_local, self.one_rtt_early) = (None, None);
             self.one_rtt = Some(OneRttKeys::new(Arc::clone(provider), version, suite, local, remote));
         }
     }
@@ -111,8 +131,26 @@ impl KeyRing {
         match level {
             Level::Initial => self.initial.is_some(),
             Level::Handshake => self.handshake_local.is_some(),
-            Level::OneRtt => self.one_rtt.is_some(),
-            Level::ZeroRtt => false,
+            Level::OneRtt => self.one_rtt.is_some() || self.one_rtt_early.is_some(),
+            Level::ZeroRtt => self.zero_rtt_local.is_some(),
+        }
+    }
+
+    /// Whether 0-RTT packets can be read.
+    pub(super) const fn reads_early_data(&self) -> bool {
+        self.zero_rtt_remote.is_some()
+    }
+
+    /// Forgets the keys of 0-RTT packets.
+    pub(super) fn discard_early_data(&mut self) {
+        (self.zero_rtt_local, self.zero_rtt_remote) = (None, None);
+    }
+
+    /// The Key Phase bit of 1-RTT packets that we send. `None` without the keys.
+    pub(super) fn local_phase(&self) -> Option<bool> {
+        match &self.one_rtt {
+            Some(keys) => Some(keys.phase()),
+            None => self.one_rtt_early.as_ref().map(|_| false),
         }
     }
 
@@ -127,7 +165,7 @@ impl KeyRing {
             Level::Initial => self.remote_initial(version).map(|keys| keys.header.mask(sample)),
             Level::Handshake => self.handshake_remote.as_ref().map(|keys| keys.header.mask(sample)),
             Level::OneRtt => self.one_rtt.as_ref().map(|keys| keys.remote_header_mask(sample)),
-            Level::ZeroRtt => None,
+            Level::ZeroRtt => self.zero_rtt_remote.as_ref().map(|keys| keys.header.mask(sample)),
         }
     }
 
@@ -143,7 +181,8 @@ impl KeyRing {
         let keys = match level {
             Level::Initial => self.remote_initial(version)?,
             Level::Handshake => self.handshake_remote.as_ref()?,
-            Level::ZeroRtt | Level::OneRtt => return None,
+            Level::ZeroRtt => self.zero_rtt_remote.as_ref()?,
+            Level::OneRtt => return None,
         };
         keys.packet.open(pn, header, payload).ok()
     }
@@ -151,12 +190,13 @@ impl KeyRing {
     /// Seals a packet in place and masks its header. `packet` is header, plaintext and room for the tag.
     pub(super) fn seal(&mut self, level: Level, pn: u64, pn_offset: usize, pn_len: usize, packet: &mut [u8]) {
         let header_len = pn_offset + pn_len;
-        let long = match level {
+        let fixed = match level {
             Level::Initial => self.initial.as_ref().map(|pair| &pair.local),
             Level::Handshake => self.handshake_local.as_ref(),
-            Level::ZeroRtt | Level::OneRtt => None,
+            Level::ZeroRtt => self.zero_rtt_local.as_ref(),
+            Level::OneRtt => self.one_rtt_early.as_ref(),
         };
-        let mask = if let Some(keys) = long {
+        let mask = if let Some(keys) = fixed {
             keys.packet.seal(pn, packet, header_len);
             packet::sample(packet, pn_offset).map(|sample| keys.header.mask(&sample))
         } else if let Some(keys) = self.one_rtt.as_mut().filter(|_| level == Level::OneRtt) {

@@ -15,6 +15,7 @@ mod close;
 mod connection_ids;
 mod crypto_stream;
 mod datagrams;
+mod early_data;
 mod egress;
 mod event;
 mod floods;
@@ -56,6 +57,7 @@ use crate::token::{self, Inbox, Outbox};
 use crate::wire::{ConnectionId, Ecn, FourTuple, Side, Space, Time, Version};
 
 use close::State;
+use early_data::EarlyData;
 use floods::Glitches;
 use handshake::Handshake;
 use key_update::KeyUpdates;
@@ -64,6 +66,7 @@ use sent::SentFrame;
 use timers::Timers;
 
 pub use certificate::DecisionError;
+pub use early_data::EarlyDataStatus;
 pub use event::{ConnectionError, Event};
 pub use key_update::KeyUpdateError;
 pub use migration::{MigrateError, Migration};
@@ -194,6 +197,7 @@ pub struct Connection {
     issued_tokens: Outbox,
     /// Tokens from the server, to be told.
     received_tokens: Inbox,
+    early_data: EarlyData,
     timers: Timers,
     events: VecDeque<Event>,
     glitches: Glitches,
@@ -228,20 +232,25 @@ impl Connection {
     /// The first datagram comes from [`transmit`](Self::transmit).
     pub fn client(config: &ClientConfig, server_name: &str, mut start: Start) -> Result<Self, ConnectError> {
         config.transport.validate().map_err(ConnectError::Settings)?;
+        let mut transport = config.transport.clone();
+        let session = early_data::session_to_resume(config, server_name);
+        if let Some(session) = session {
+            transport.versions.chosen = session.version();
+        }
         let original = random_id(&mut start.rng, INITIAL_ID_LEN);
         let local = random_id(&mut start.rng, start.ids.len);
         let mut connection = Self::new(
             Side::Client,
-            config.transport.versions.chosen,
+            transport.versions.chosen,
             Arc::clone(&config.crypto),
-            config.transport.clone(),
+            transport,
             (original, local, original),
             start,
         );
         if config.token.len() <= token::MAX_LEN {
             connection.handshake.token.clone_from(&config.token);
         }
-        connection.start_client_tls(config.tls.as_ref(), server_name).map_err(ConnectError::Tls)?;
+        connection.start_client_tls(config, server_name, session).map_err(ConnectError::Tls)?;
         Ok(connection)
     }
 
@@ -302,6 +311,7 @@ impl Connection {
             pending: Pending::default(),
             issued_tokens: Outbox::default(),
             received_tokens: Inbox::default(),
+            early_data: EarlyData::default(),
             timers: Timers::new(now, &settings),
             events: VecDeque::new(),
             glitches: Glitches::new(GlitchBudget::new(settings.floods, now)),

@@ -125,6 +125,7 @@ impl Connection {
             self.old_keys_deadline(),
             self.paths.timeout(),
             self.local_ids.timeout(),
+            self.early_data.discard_at,
         ]
         .into_iter()
         .flatten()
@@ -163,6 +164,7 @@ impl Connection {
             self.timers.alive_since = now;
             self.pending.ping = true;
         }
+        self.discard_early_data(now);
         let max_ack_delay = nanos(self.settings.max_ack_delay);
         for space in Space::ALL {
             self.recovery.received_mut(space).on_timeout(now, max_ack_delay);

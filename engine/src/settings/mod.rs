@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::crypto;
+use crate::resumption::SavedSession;
 use crate::tls;
 #[cfg(doc)]
 use crate::token;
@@ -30,6 +31,14 @@ pub struct ClientConfig {
     /// the server the doubt about our address. Each is good for one connection. At most [`token::MAX_LEN`] bytes; a
     /// longer one is not sent. Default: empty, none.
     pub token: Vec<u8>,
+    /// The session that the next connection resumes, where it is with the server that is connected to; the connection
+    /// starts with its version of QUIC, where that is among those available. Each connection needs a session of its own.
+    /// Default: none.
+    pub session: Option<SavedSession>,
+    /// Whether a connection that resumes a session sends early data, where the session allows it: what is written before
+    /// the handshake is complete goes out at once, in 0-RTT packets. An attacker can repeat it (RFC 9001 section 9.2),
+    /// and the server may not take it ([`Event::EarlyDataRejected`](crate::Event::EarlyDataRejected)). Default: no.
+    pub early_data: bool,
 }
 
 /// How connections are accepted.
@@ -67,7 +76,14 @@ impl ClientConfig {
     /// A configuration with ring's packet protection and default transport settings.
     #[must_use]
     pub fn new(tls: Arc<dyn tls::ClientConfig>) -> Self {
-        Self { tls, crypto: crypto::ring::provider(), transport: TransportSettings::default(), token: Vec::new() }
+        Self {
+            tls,
+            crypto: crypto::ring::provider(),
+            transport: TransportSettings::default(),
+            token: Vec::new(),
+            session: None,
+            early_data: false,
+        }
     }
 }
 

@@ -150,6 +150,10 @@ impl Session for TappedSession {
         self.inner.peer_certificates()
     }
 
+    fn is_resumed(&self) -> bool {
+        self.inner.is_resumed()
+    }
+
     fn export_keying_material(&self, out: &mut [u8], label: &[u8], context: &[u8]) -> Result<(), TlsError> {
         self.inner.export_keying_material(out, label, context)
     }
