@@ -43,8 +43,9 @@ impl Connection {
         if let Some(session) = self.handshake.session_mut() {
             session.accept_peer_certificate();
         }
-        if let Err(error) = self.take_tls_output(now) {
-            self.fail(now, error);
+        match self.take_tls_output(now) {
+            Ok(()) => self.replay_undecryptable(now),
+            Err(error) => self.fail(now, error),
         }
         Ok(())
     }

@@ -73,8 +73,9 @@ impl Connection {
         self.check_undecided()?;
         config.transport.validate().map_err(DecisionError::Settings)?;
         self.adopt(&config.transport);
-        if let Err(error) = self.start_server_tls(now, config) {
-            self.fail(now, error);
+        match self.start_server_tls(now, config) {
+            Ok(()) => self.replay_undecryptable(now),
+            Err(error) => self.fail(now, error),
         }
         // Early data that came with the ClientHello.
         self.replay_undecryptable(now);

@@ -19,6 +19,9 @@ pub enum Event {
     /// [`Connection::client_hello`](crate::Connection::client_hello). The handshake waits for
     /// [`choose`](crate::Connection::choose) or [`refuse`](crate::Connection::refuse).
     ClientHello,
+    /// TLS data waits for a caller who runs the handshake: see
+    /// [`Connection::take_crypto`](crate::Connection::take_crypto).
+    CryptoReceived,
     /// The peer has shown a certificate that passed the checks of the configuration, and the configuration asks for the
     /// caller's verdict: [`Connection::peer_certificates`](crate::Connection::peer_certificates) has the chain. The
     /// handshake waits for [`accept_certificate`](crate::Connection::accept_certificate) or

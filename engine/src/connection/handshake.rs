@@ -61,6 +61,8 @@ pub(super) struct Handshake {
     peer: Option<TransportParameters>,
     /// Whether the peer's certificate waits for the caller's verdict.
     pub(super) certificate_asked: bool,
+    /// Whether it was told that TLS data waits to be taken.
+    pub(super) crypto_told: bool,
     complete: bool,
     confirmed: bool,
 }
@@ -93,6 +95,7 @@ impl Handshake {
             preferred: None,
             peer: None,
             certificate_asked: false,
+            crypto_told: false,
             complete: false,
             confirmed: false,
         }
@@ -371,6 +374,7 @@ impl Connection {
                 }
             }
         }
+        self.tell_crypto();
         self.apply_peer_parameters()
     }
 

@@ -18,6 +18,7 @@ mod datagrams;
 mod early_data;
 mod egress;
 mod event;
+mod external_tls;
 mod floods;
 mod frames;
 mod handshake;

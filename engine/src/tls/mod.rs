@@ -9,6 +9,7 @@
 //! error to every later call. With the same [`Start`] and the same input it gives the same output.
 
 pub mod client_hello;
+pub mod external;
 #[cfg(feature = "rustls")]
 pub mod rustls;
 
@@ -115,6 +116,11 @@ pub trait Session: Send {
 
     /// Goes on after [`Output::PeerCertificate`].
     fn accept_peer_certificate(&mut self) {}
+
+    /// The session itself, where its handshake is run by the caller; `None` for all others.
+    fn external(&mut self) -> Option<&mut external::ExternalSession> {
+        None
+    }
 
     /// Fills `out` with keying material that both ends can derive, and nobody else (RFC 8446 section 7.5). An error
     /// before the handshake is complete.
