@@ -31,7 +31,7 @@
  *     12 u32 flags, QUILLON_FLAG_*: after peek
  *     16 u64 address of the data: after peek
  *     24 u32 length of the data
- *     32 u64 the peer's code: after QUILLON_ERR_RESET, QUILLON_ERR_STOPPED
+ *     32 u64 the peer's code: after QUILLON_ERR_RESET, QUILLON_ERR_STOPPED; what fits: after QUILLON_ERR_TOO_LARGE
  *     64 u32 event kind, QUILLON_EVENT_*: after poll_event, as all that follows
  *     68 u32 its connection
  *     72 u64 its stream
@@ -82,6 +82,12 @@ extern "C" {
 #define QUILLON_ERR_TOO_MANY         (-12)
 /* The instance is inside another call. */
 #define QUILLON_ERR_BUSY             (-13)
+/* It is too early or too late for this; the last error's text says which. */
+#define QUILLON_ERR_INVALID_STATE    (-14)
+/* The peer does not take part in this extension. */
+#define QUILLON_ERR_UNSUPPORTED      (-15)
+/* More than fits; the most that does is in the status block. */
+#define QUILLON_ERR_TOO_LARGE        (-16)
 
 /*
  * Instance
@@ -150,6 +156,22 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_KEY_LOG                             14u
 /* How many unacknowledged and unsent bytes a connection buffers. */
 #define QUILLON_CONFIG_SEND_BUFFER                         15u
+/* The largest DATAGRAM frame that the peer may send, in bytes; 0: no datagrams. */
+#define QUILLON_CONFIG_MAX_DATAGRAM_FRAME_SIZE             16u
+/* How many bytes of datagrams may wait to be sent. */
+#define QUILLON_CONFIG_DATAGRAM_SEND_BUFFER                17u
+/* How many bytes of datagrams may wait to be read. */
+#define QUILLON_CONFIG_DATAGRAM_RECEIVE_BUFFER             18u
+/* How congestion is controlled: QUILLON_CONGESTION_*. */
+#define QUILLON_CONFIG_CONGESTION_CONTROL                  19u
+/* The first packet number in each space, below 2^31. */
+#define QUILLON_CONFIG_INITIAL_PACKET_NUMBER               20u
+/* How many packets a key protects before it is updated; 0: as many as is safe. */
+#define QUILLON_CONFIG_PACKETS_PER_KEY                     21u
+/* 1: send what means nothing, so that peers keep ignoring it (the default); 0: do not. */
+#define QUILLON_CONFIG_GREASE                              22u
+/* 1: a server waits for quillon_connection_choose on each ClientHello; 0: it does not (the default). */
+#define QUILLON_CONFIG_ASK_ON_CLIENT_HELLO                 23u
 /* The length of our connection IDs, in bytes. */
 #define QUILLON_CONFIG_CONNECTION_ID_LEN                   32u
 /* The bytes that an endpoint's connections may hold. */
@@ -160,17 +182,43 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_RECEIVE_ARENA_LEN                   35u
 /* The length of the transmit arena, in bytes. */
 #define QUILLON_CONFIG_TRANSMIT_ARENA_LEN                  36u
+/* Who decides about new clients: QUILLON_ADMISSION_*. */
+#define QUILLON_CONFIG_ADMISSION                           37u
+/* How many address tokens a client gets for later connections, 0 to 8. */
+#define QUILLON_CONFIG_TOKENS_PER_CONNECTION               38u
 
 /* An application protocol's name; appended to the list. */
-#define QUILLON_CONFIG_ALPN             64u
+#define QUILLON_CONFIG_ALPN                64u
 /* A trusted certificate, DER; appended to the list. */
-#define QUILLON_CONFIG_ROOT_CERTIFICATE 65u
+#define QUILLON_CONFIG_ROOT_CERTIFICATE    65u
 /* A certificate of our chain, DER, the leaf first; appended to the list. */
-#define QUILLON_CONFIG_CERTIFICATE      66u
+#define QUILLON_CONFIG_CERTIFICATE         66u
 /* The private key, DER (PKCS #8, SEC 1 or PKCS #1). */
-#define QUILLON_CONFIG_PRIVATE_KEY      67u
+#define QUILLON_CONFIG_PRIVATE_KEY         67u
 /* Cipher suites in order of preference, each its two-byte number. */
-#define QUILLON_CONFIG_CIPHER_SUITES    68u
+#define QUILLON_CONFIG_CIPHER_SUITES       68u
+/* The versions to speak, 4 bytes each, the best first. A client starts with the first. */
+#define QUILLON_CONFIG_VERSIONS            69u
+/* The versions to change to where the peer allows, 4 bytes each, the best first. */
+#define QUILLON_CONFIG_PREFERRED_VERSIONS  70u
+/* An address token of the server, from an earlier connection; good once. */
+#define QUILLON_CONFIG_TOKEN               71u
+/* The key of address tokens, 32 bytes; 32 more for the previous one, which is still accepted. */
+#define QUILLON_CONFIG_TOKEN_KEY           72u
+/* The key of stateless resets, 32 bytes; 32 more for the previous one. */
+#define QUILLON_CONFIG_STATELESS_RESET_KEY 73u
+
+/* CUBIC, the default. */
+#define QUILLON_CONGESTION_CUBIC    0u
+/* NewReno. */
+#define QUILLON_CONGESTION_NEW_RENO 1u
+
+/* Clients are accepted while there is room: the default. */
+#define QUILLON_ADMISSION_AUTOMATIC 0u
+/* The same, but each has to prove its address first, by a Retry or a token. */
+#define QUILLON_ADMISSION_RETRY     1u
+/* The host decides: quillon_endpoint_poll_incoming. */
+#define QUILLON_ADMISSION_ASK       2u
 
 /* Makes a configuration with the defaults, for QUILLON_ROLE_*. Returns its handle. */
 int32_t quillon_config_new(uint32_t role);
@@ -252,37 +300,94 @@ int32_t quillon_endpoint_poll_event(uint32_t endpoint);
 int64_t quillon_endpoint_memory_used(uint32_t endpoint);
 
 /*
+ * Clients that wait for a decision, with QUILLON_ADMISSION_ASK
+ */
+
+/* The addresses between which the first packet came: ours, then the client's. */
+#define QUILLON_INCOMING_PATH                 1u
+/* What proves the client's address, 4 bytes: QUILLON_ADDRESS_*. */
+#define QUILLON_INCOMING_ADDRESS_VALIDATION   2u
+/* The version of QUIC, 4 bytes. */
+#define QUILLON_INCOMING_VERSION              3u
+/* The connection ID that the client's first packet was sent to. */
+#define QUILLON_INCOMING_ORIGINAL_DESTINATION 4u
+
+/* Nothing: it may be forged. */
+#define QUILLON_ADDRESS_UNPROVEN 0u
+/* The client answers our Retry. */
+#define QUILLON_ADDRESS_RETRY    1u
+/* The client shows a token of an earlier connection. */
+#define QUILLON_ADDRESS_TOKEN    2u
+
+/* Takes the next client that waits for a decision. Returns its handle, 0: there is none. Call it after receive. */
+int32_t quillon_endpoint_poll_incoming(uint32_t endpoint);
+
+/* Copies out what is known of a client under QUILLON_INCOMING_*. Returns its length. */
+int32_t quillon_incoming_info(uint32_t incoming, uint32_t key, uint8_t *out, uint32_t capacity);
+
+/* Accepts a client with a server's configuration, 0: with the endpoint's. Returns the connection's handle. The
+   client's handle is gone, as after every decision. */
+int32_t quillon_incoming_accept(uint32_t endpoint, uint32_t incoming, uint32_t config, uint32_t now_lo,
+                                uint32_t now_hi);
+
+/* Refuses a client: it is told so. */
+int32_t quillon_incoming_refuse(uint32_t endpoint, uint32_t incoming, uint32_t now_lo, uint32_t now_hi);
+
+/* Has a client prove its address first; it then comes back as another. QUILLON_ERR_INVALID_STATE, and it still waits:
+   the address is proven. */
+int32_t quillon_incoming_retry(uint32_t endpoint, uint32_t incoming, uint32_t now_lo, uint32_t now_hi);
+
+/* Drops what a client sent, without a word. */
+int32_t quillon_incoming_ignore(uint32_t endpoint, uint32_t incoming);
+
+/*
  * Events
  */
 
 /* There is no event. */
-#define QUILLON_EVENT_NONE                0u
+#define QUILLON_EVENT_NONE                 0u
 /* A client has opened this connection. */
-#define QUILLON_EVENT_ACCEPTED            1u
+#define QUILLON_EVENT_ACCEPTED             1u
 /* The handshake is complete: data flows both ways. */
-#define QUILLON_EVENT_HANDSHAKE_COMPLETE  2u
+#define QUILLON_EVENT_HANDSHAKE_COMPLETE   2u
 /* The handshake is confirmed: the peer completed it too. */
-#define QUILLON_EVENT_HANDSHAKE_CONFIRMED 3u
+#define QUILLON_EVENT_HANDSHAKE_CONFIRMED  3u
 /* The peer has opened a stream. */
-#define QUILLON_EVENT_STREAM_OPENED       4u
+#define QUILLON_EVENT_STREAM_OPENED        4u
 /* A stream has data, or its end, to read. */
-#define QUILLON_EVENT_STREAM_READABLE     5u
+#define QUILLON_EVENT_STREAM_READABLE      5u
 /* A stream that was blocked has room. */
-#define QUILLON_EVENT_STREAM_WRITABLE     6u
+#define QUILLON_EVENT_STREAM_WRITABLE      6u
 /* The peer has acknowledged all of a stream's data, its end included. */
-#define QUILLON_EVENT_STREAM_FINISHED     7u
+#define QUILLON_EVENT_STREAM_FINISHED      7u
 /* The peer has reset its part of a stream. */
-#define QUILLON_EVENT_STREAM_RESET        8u
+#define QUILLON_EVENT_STREAM_RESET         8u
 /* The peer asks to stop sending on a stream. */
-#define QUILLON_EVENT_STREAM_STOPPED      9u
+#define QUILLON_EVENT_STREAM_STOPPED       9u
 /* The peer allows more streams; the detail is their direction. */
-#define QUILLON_EVENT_STREAMS_AVAILABLE   10u
+#define QUILLON_EVENT_STREAMS_AVAILABLE    10u
 /* A line of the key log, without its end. */
-#define QUILLON_EVENT_KEY_LOG             11u
+#define QUILLON_EVENT_KEY_LOG              11u
 /* The connection is over; detail, code and data say how. */
-#define QUILLON_EVENT_CLOSED              12u
+#define QUILLON_EVENT_CLOSED               12u
 /* The handle is gone: the connection's last event. */
-#define QUILLON_EVENT_DRAINED             13u
+#define QUILLON_EVENT_DRAINED              13u
+/* Datagrams wait to be read. */
+#define QUILLON_EVENT_DATAGRAM_RECEIVED    14u
+/* The packet of the datagram whose number is the code was acknowledged. */
+#define QUILLON_EVENT_DATAGRAM_ACKED       15u
+/* The packet of the datagram whose number is the code counts as lost. */
+#define QUILLON_EVENT_DATAGRAM_LOST        16u
+/* The datagram whose number is the code was never sent. */
+#define QUILLON_EVENT_DATAGRAM_DROPPED     17u
+/* As many received datagrams as the code says were dropped before they were read. */
+#define QUILLON_EVENT_DATAGRAMS_OVERFLOWED 18u
+/* A client waits for quillon_connection_choose or quillon_connection_refuse. */
+#define QUILLON_EVENT_CLIENT_HELLO         19u
+/* Packet keys were updated; the detail is 1 where the peer began. */
+#define QUILLON_EVENT_KEYS_UPDATED         20u
+/* The data is an address token for a later connection to this server. */
+#define QUILLON_EVENT_NEW_TOKEN            21u
 
 /* Our transport found an error. */
 #define QUILLON_CLOSED_TRANSPORT_LOCAL     1u
@@ -306,17 +411,23 @@ int64_t quillon_endpoint_memory_used(uint32_t endpoint);
  */
 
 /* The application protocol in use. */
-#define QUILLON_INFO_ALPN             1u
+#define QUILLON_INFO_ALPN                     1u
 /* The server's name, as the client asked for it. */
-#define QUILLON_INFO_SERVER_NAME      2u
+#define QUILLON_INFO_SERVER_NAME              2u
 /* The peer's own certificate, DER. */
-#define QUILLON_INFO_PEER_CERTIFICATE 3u
+#define QUILLON_INFO_PEER_CERTIFICATE         3u
 /* The path in use: two addresses of 20 bytes, ours first. */
-#define QUILLON_INFO_PATH             4u
+#define QUILLON_INFO_PATH                     4u
 /* Flags, 4 bytes: QUILLON_STATE_*. */
-#define QUILLON_INFO_STATE            5u
+#define QUILLON_INFO_STATE                    5u
 /* Our side, 4 bytes: QUILLON_ROLE_*. */
-#define QUILLON_INFO_SIDE             6u
+#define QUILLON_INFO_SIDE                     6u
+/* The version of QUIC, 4 bytes. */
+#define QUILLON_INFO_VERSION                  7u
+/* While a ClientHello waits: the name that the client asks for. */
+#define QUILLON_INFO_CLIENT_HELLO_SERVER_NAME 8u
+/* While a ClientHello waits: the protocols it offers, each after a byte with its length. */
+#define QUILLON_INFO_CLIENT_HELLO_ALPN        9u
 
 /* The handshake is complete. */
 #define QUILLON_STATE_HANDSHAKE_COMPLETE  1u
@@ -373,6 +484,40 @@ int32_t quillon_connection_stats(uint32_t endpoint, uint32_t connection, uint8_t
 int32_t quillon_connection_info(uint32_t endpoint, uint32_t connection, uint32_t key, uint8_t *out,
                                 uint32_t capacity);
 
+/* Updates the keys of packets. QUILLON_ERR_INVALID_STATE: too early. Transmit afterwards. */
+int32_t quillon_connection_update_key(uint32_t endpoint, uint32_t connection, uint32_t now_lo, uint32_t now_hi);
+
+/* Derives keying material of capacity bytes from the handshake, for a label and a context. Returns its length. */
+int32_t quillon_connection_export(uint32_t endpoint, uint32_t connection, const uint8_t *label, uint32_t label_len,
+                                  const uint8_t *context, uint32_t context_len, uint8_t *out, uint32_t capacity);
+
+/* After QUILLON_EVENT_CLIENT_HELLO: goes on with this server's configuration. */
+int32_t quillon_connection_choose(uint32_t endpoint, uint32_t connection, uint32_t config, uint32_t now_lo,
+                                  uint32_t now_hi);
+
+/* After QUILLON_EVENT_CLIENT_HELLO: refuses the client with a code of the transport; 0x100 + n is the TLS alert n. */
+int32_t quillon_connection_refuse(uint32_t endpoint, uint32_t connection, uint64_t code, const uint8_t *reason,
+                                  uint32_t reason_len, uint32_t now_lo, uint32_t now_hi);
+
+/*
+ * Datagrams
+ */
+
+/* Queues a datagram: it is sent once or not at all, before stream data. Returns its number, which events name.
+   QUILLON_ERR_TOO_LARGE: the status block's code is the most that fits now. QUILLON_ERR_UNSUPPORTED: the peer takes
+   none. QUILLON_ERR_BLOCKED: too many wait. */
+int64_t quillon_datagram_send(uint32_t endpoint, uint32_t connection, const uint8_t *data, uint32_t len);
+
+/* The most bytes that a datagram may have now. QUILLON_ERR_UNSUPPORTED: the peer takes none. */
+int32_t quillon_datagram_max_size(uint32_t endpoint, uint32_t connection);
+
+/* Shows the oldest received datagram, in the status block, good until the next call on the endpoint. Returns its
+   length. QUILLON_ERR_BLOCKED: wait for QUILLON_EVENT_DATAGRAM_RECEIVED. */
+int32_t quillon_datagram_peek(uint32_t endpoint, uint32_t connection);
+
+/* Takes off the datagram that was shown: it is read. */
+int32_t quillon_datagram_consume(uint32_t endpoint, uint32_t connection);
+
 /*
  * Streams
  */
@@ -392,6 +537,11 @@ int64_t quillon_stream_open(uint32_t endpoint, uint32_t connection, uint32_t dir
    QUILLON_ERR_BLOCKED: wait for QUILLON_EVENT_STREAM_WRITABLE. */
 int32_t quillon_stream_write(uint32_t endpoint, uint32_t connection, uint64_t stream, const uint8_t *data,
                              uint32_t len);
+
+/* Sets what is sent first: urgency 0 (first) to 7, default 3; incremental 1: takes turns with others (the default), 0:
+   goes to its end first; among equals those with a larger send_order go first, default 0. */
+int32_t quillon_stream_set_priority(uint32_t endpoint, uint32_t connection, uint64_t stream, uint32_t urgency,
+                                    uint32_t incremental, int64_t send_order);
 
 /* Ends our part after what was written. */
 int32_t quillon_stream_finish(uint32_t endpoint, uint32_t connection, uint64_t stream);

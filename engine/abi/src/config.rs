@@ -5,9 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quillon::crypto::CipherSuite;
+use quillon::congestion::CongestionControl;
+use quillon::crypto::{CipherSuite, StaticKey};
 use quillon::tls::rustls::{RustlsClient, RustlsServer};
-use quillon::{ClientConfig, EndpointConfig, ServerConfig, TransportSettings};
+use quillon::wire::Version;
+use quillon::{Admission, ClientConfig, EndpointConfig, ServerConfig, TransportSettings};
 
 use crate::constants::*;
 use crate::failure::Failure;
@@ -32,6 +34,8 @@ pub(crate) struct Config {
     is_server: bool,
     transport: TransportSettings,
     tls: Tls,
+    token: Vec<u8>,
+    ask_on_client_hello: bool,
     pub(crate) endpoint: EndpointConfig,
     pub(crate) receive_arena: usize,
     pub(crate) transmit_arena: usize,
@@ -62,6 +66,8 @@ impl Default for Config {
             is_server: false,
             transport: TransportSettings::default(),
             tls: Tls::default(),
+            token: Vec::new(),
+            ask_on_client_hello: false,
             endpoint: EndpointConfig::default(),
             receive_arena: DEFAULT_RECEIVE_ARENA,
             transmit_arena: DEFAULT_TRANSMIT_ARENA,
@@ -102,6 +108,31 @@ impl Config {
             QUILLON_CONFIG_VERIFY_PEER => self.tls.verify_nothing = within::<u8>(value, 0, 1)? == 0,
             QUILLON_CONFIG_KEY_LOG => self.tls.key_log = within::<u8>(value, 0, 1)? == 1,
             QUILLON_CONFIG_SEND_BUFFER => transport.send_buffer = value,
+            QUILLON_CONFIG_MAX_DATAGRAM_FRAME_SIZE => transport.datagrams.max_frame_size = varint(value)?,
+            QUILLON_CONFIG_DATAGRAM_SEND_BUFFER => transport.datagrams.send_buffer = value,
+            QUILLON_CONFIG_DATAGRAM_RECEIVE_BUFFER => transport.datagrams.receive_buffer = value,
+            QUILLON_CONFIG_CONGESTION_CONTROL => {
+                transport.congestion = match u32::try_from(value) {
+                    Ok(QUILLON_CONGESTION_CUBIC) => CongestionControl::Cubic,
+                    Ok(QUILLON_CONGESTION_NEW_RENO) => CongestionControl::NewReno,
+                    _ => return Err(Failure::invalid("there is no such congestion control")),
+                };
+            }
+            QUILLON_CONFIG_INITIAL_PACKET_NUMBER => {
+                transport.initial_packet_number = within(value, 0, (1 << 31) - 1)?;
+            }
+            QUILLON_CONFIG_PACKETS_PER_KEY => transport.packets_per_key = (value > 0).then_some(value),
+            QUILLON_CONFIG_GREASE => transport.grease = within::<u8>(value, 0, 1)? == 1,
+            QUILLON_CONFIG_ASK_ON_CLIENT_HELLO => self.ask_on_client_hello = within::<u8>(value, 0, 1)? == 1,
+            QUILLON_CONFIG_ADMISSION => {
+                self.endpoint.admission = match u32::try_from(value) {
+                    Ok(QUILLON_ADMISSION_AUTOMATIC) => Admission::Automatic,
+                    Ok(QUILLON_ADMISSION_RETRY) => Admission::AutomaticWithRetry { threshold: 0 },
+                    Ok(QUILLON_ADMISSION_ASK) => Admission::Ask,
+                    _ => return Err(Failure::invalid("there is no such admission")),
+                };
+            }
+            QUILLON_CONFIG_TOKENS_PER_CONNECTION => self.endpoint.tokens.per_connection = within(value, 0, 8)?,
             QUILLON_CONFIG_CONNECTION_ID_LEN => self.endpoint.connection_id_len = within(value, 4, 20)?,
             QUILLON_CONFIG_MEMORY_BUDGET => self.endpoint.memory_budget = within(value, 0, u64::from(u32::MAX))?,
             QUILLON_CONFIG_MAX_CONNECTIONS => self.endpoint.max_connections = within(value, 0, MAX_CONNECTIONS)?,
@@ -142,6 +173,28 @@ impl Config {
                 self.tls.suites = suites.ok_or_else(|| Failure::invalid("the engine has no such cipher suite"))?;
                 return Ok(());
             }
+            QUILLON_CONFIG_VERSIONS => {
+                let versions = versions(value)?;
+                self.transport.versions.chosen = versions.first().copied().unwrap_or(Version::V1);
+                self.transport.versions.available = versions;
+                return Ok(());
+            }
+            QUILLON_CONFIG_PREFERRED_VERSIONS => {
+                self.transport.versions.preferred = versions(value)?;
+                return Ok(());
+            }
+            QUILLON_CONFIG_TOKEN => {
+                self.token = value.to_vec();
+                return Ok(());
+            }
+            QUILLON_CONFIG_TOKEN_KEY => {
+                self.endpoint.tokens.key = Some(static_key(value)?);
+                return Ok(());
+            }
+            QUILLON_CONFIG_STATELESS_RESET_KEY => {
+                self.endpoint.stateless_reset_key = Some(static_key(value)?);
+                return Ok(());
+            }
             _ => return Err(Failure::invalid("the configuration has no bytes under this key")),
         };
         if list.len() >= MAX_ENTRIES {
@@ -180,6 +233,7 @@ impl Config {
         let builder = if tls.suites.is_empty() { builder } else { builder.cipher_suites(&tls.suites) };
         let mut config = ClientConfig::new(Arc::new(builder.build()?));
         config.transport = self.transport.clone();
+        config.token = self.token.clone();
         Ok(Built::Client(Arc::new(config)))
     }
 
@@ -189,6 +243,7 @@ impl Config {
         let builder = if tls.suites.is_empty() { builder } else { builder.cipher_suites(&tls.suites) };
         let mut config = ServerConfig::new(Arc::new(builder.build()?));
         config.transport = self.transport.clone();
+        config.ask_on_client_hello = self.ask_on_client_hello;
         Ok(Built::Server(Arc::new(config)))
     }
 
@@ -197,6 +252,24 @@ impl Config {
             self.built = Some(if self.is_server { self.build_server()? } else { self.build_client()? });
         }
         self.built.as_ref().ok_or_else(Failure::invalid_handle)
+    }
+}
+
+/// Versions, 4 bytes each, most significant first.
+fn versions(value: &[u8]) -> Result<Vec<Version>, Failure> {
+    let (versions, rest) = value.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(Failure::invalid("a version has four bytes"));
+    }
+    Ok(versions.iter().map(|version| Version(u32::from_be_bytes(*version))).collect())
+}
+
+/// A key, and maybe the one before it.
+fn static_key(value: &[u8]) -> Result<StaticKey, Failure> {
+    match value.as_chunks::<32>() {
+        ([current], []) => Ok(StaticKey::new(*current)),
+        ([current, previous], []) => Ok(StaticKey::new(*current).with_previous(*previous)),
+        _ => Err(Failure::invalid("a key has 32 bytes, with the previous one 64")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections: closing them, and what can be asked of them.
 
-use quillon::{Connection, ConnectionHandle, Side};
+use quillon::error::TransportErrorCode;
+use quillon::{Connection, ConnectionHandle, DecisionError, Side};
 
 use crate::constants::*;
 use crate::endpoint::{Hosted, time};
@@ -9,6 +10,9 @@ use crate::handles::Handles;
 use crate::instance::call;
 use crate::layout::write_path;
 use crate::memory;
+
+/// The most keying material at once: 255 blocks of the smallest hash (RFC 5869 section 2.3).
+const MAX_KEYING_MATERIAL: u32 = 255 * 32;
 
 pub(crate) fn find(
     endpoints: &mut Handles<Hosted>,
@@ -94,9 +98,113 @@ pub unsafe extern "C" fn quillon_connection_info(
             QUILLON_INFO_PATH => answer(&write_path(&connection.path())),
             QUILLON_INFO_STATE => answer(&state(connection).to_le_bytes()),
             QUILLON_INFO_SIDE => answer(&side(connection.side()).to_le_bytes()),
+            QUILLON_INFO_VERSION => answer(&connection.version().0.to_le_bytes()),
+            QUILLON_INFO_CLIENT_HELLO_SERVER_NAME => {
+                let name = connection.client_hello().and_then(|hello| hello.server_name.as_deref());
+                answer(name.unwrap_or_default().as_bytes())
+            }
+            QUILLON_INFO_CLIENT_HELLO_ALPN => answer(&offered_protocols(connection)),
             _ => Err(Failure::invalid("a connection has nothing under this key")),
         }
     })
+}
+
+/// Updates the keys of packets. Transmit afterwards.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_connection_update_key(endpoint: u32, connection: u32, now_lo: u32, now_hi: u32) -> i32 {
+    call(|instance| {
+        let connection = find_open(&mut instance.endpoints, endpoint, connection)?;
+        connection.initiate_key_update(time(now_lo, now_hi)).map_err(|error| Failure::invalid_state(&error))?;
+        Ok(0)
+    })
+}
+
+/// Derives keying material of `capacity` bytes from the handshake (RFC 8446 section 7.5). Returns its length.
+///
+/// # Safety
+///
+/// `label` and `context` are valid for reading their lengths, `out` for writing `capacity` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn quillon_connection_export(
+    endpoint: u32,
+    connection: u32,
+    label: *const u8,
+    label_len: u32,
+    context: *const u8,
+    context_len: u32,
+    out: *mut u8,
+    capacity: u32,
+) -> i32 {
+    call(|instance| {
+        // SAFETY: by this function's contract.
+        let (label, context) = unsafe { (memory::input(label, label_len)?, memory::input(context, context_len)?) };
+        if capacity > MAX_KEYING_MATERIAL {
+            return Err(Failure::invalid("keying material has at most 8160 bytes"));
+        }
+        let mut material = vec![0; capacity as usize];
+        let connection = find(&mut instance.endpoints, endpoint, connection)?;
+        let exported = connection.export_keying_material(&mut material, label, context);
+        exported.map_err(|error| Failure::invalid_state(&error))?;
+        // SAFETY: by this function's contract.
+        unsafe { memory::output(&material, out, capacity) }
+    })
+}
+
+/// After `QUILLON_EVENT_CLIENT_HELLO`: goes on with a server's configuration. Transmit afterwards.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_connection_choose(
+    endpoint: u32,
+    connection: u32,
+    config: u32,
+    now_lo: u32,
+    now_hi: u32,
+) -> i32 {
+    call(|instance| {
+        let config = instance.configs.find(config)?.server()?;
+        find_open(&mut instance.endpoints, endpoint, connection)?.choose(time(now_lo, now_hi), &config)?;
+        Ok(0)
+    })
+}
+
+/// After `QUILLON_EVENT_CLIENT_HELLO`: refuses the client with a code of the transport. Transmit afterwards.
+///
+/// # Safety
+///
+/// `reason` is valid for reading `reason_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn quillon_connection_refuse(
+    endpoint: u32,
+    connection: u32,
+    code: u64,
+    reason: *const u8,
+    reason_len: u32,
+    now_lo: u32,
+    now_hi: u32,
+) -> i32 {
+    call(|instance| {
+        // SAFETY: by this function's contract.
+        let reason = unsafe { memory::input(reason, reason_len) }?;
+        let reason = str::from_utf8(reason).map_err(|_| Failure::invalid("the reason is not UTF-8"))?;
+        let connection = find_open(&mut instance.endpoints, endpoint, connection)?;
+        connection.refuse(time(now_lo, now_hi), TransportErrorCode(code), reason)?;
+        Ok(0)
+    })
+}
+
+impl From<DecisionError> for Failure {
+    fn from(error: DecisionError) -> Self {
+        match error {
+            DecisionError::Settings(error) => error.into(),
+            error => Self::invalid_state(&error),
+        }
+    }
+}
+
+/// What the client of a waiting ClientHello offers: each protocol after a byte with its length.
+fn offered_protocols(connection: &Connection) -> Vec<u8> {
+    let offered = connection.client_hello().map_or(&[][..], |hello| &hello.alpn);
+    // RFC 7301 section 3.1: a name has at most 255 bytes.
+    offered.iter().flat_map(|name| [&[name.len() as u8][..], name].concat()).collect()
 }
 
 fn state(connection: &Connection) -> u32 {

@@ -50,6 +50,12 @@ constants! {
         QUILLON_ERR_TOO_MANY = -12,
         /// The instance is inside another call.
         QUILLON_ERR_BUSY = -13,
+        /// It is too early or too late for this; the last error's text says which.
+        QUILLON_ERR_INVALID_STATE = -14,
+        /// The peer does not take part in this extension.
+        QUILLON_ERR_UNSUPPORTED = -15,
+        /// More than fits; the most that does is in the status block.
+        QUILLON_ERR_TOO_LARGE = -16,
     }
 
     /// Roles of a configuration.
@@ -92,6 +98,22 @@ constants! {
         QUILLON_CONFIG_KEY_LOG = 14,
         /// How many unacknowledged and unsent bytes a connection buffers.
         QUILLON_CONFIG_SEND_BUFFER = 15,
+        /// The largest DATAGRAM frame that the peer may send, in bytes; 0: no datagrams.
+        QUILLON_CONFIG_MAX_DATAGRAM_FRAME_SIZE = 16,
+        /// How many bytes of datagrams may wait to be sent.
+        QUILLON_CONFIG_DATAGRAM_SEND_BUFFER = 17,
+        /// How many bytes of datagrams may wait to be read.
+        QUILLON_CONFIG_DATAGRAM_RECEIVE_BUFFER = 18,
+        /// How congestion is controlled: `QUILLON_CONGESTION_*`.
+        QUILLON_CONFIG_CONGESTION_CONTROL = 19,
+        /// The first packet number in each space, below 2^31.
+        QUILLON_CONFIG_INITIAL_PACKET_NUMBER = 20,
+        /// How many packets a key protects before it is updated; 0: as many as is safe.
+        QUILLON_CONFIG_PACKETS_PER_KEY = 21,
+        /// 1: send what means nothing, so that peers keep ignoring it (the default); 0: do not.
+        QUILLON_CONFIG_GREASE = 22,
+        /// 1: a server waits for `quillon_connection_choose` on each ClientHello; 0: it does not (the default).
+        QUILLON_CONFIG_ASK_ON_CLIENT_HELLO = 23,
         /// The length of our connection IDs, in bytes.
         QUILLON_CONFIG_CONNECTION_ID_LEN = 32,
         /// The bytes that an endpoint's connections may hold.
@@ -102,6 +124,10 @@ constants! {
         QUILLON_CONFIG_RECEIVE_ARENA_LEN = 35,
         /// The length of the transmit arena, in bytes.
         QUILLON_CONFIG_TRANSMIT_ARENA_LEN = 36,
+        /// Who decides about new clients: `QUILLON_ADMISSION_*`.
+        QUILLON_CONFIG_ADMISSION = 37,
+        /// How many address tokens a client gets for later connections, 0 to 8.
+        QUILLON_CONFIG_TOKENS_PER_CONNECTION = 38,
     }
 
     /// Keys of `quillon_config_set_bytes`.
@@ -116,6 +142,56 @@ constants! {
         QUILLON_CONFIG_PRIVATE_KEY = 67,
         /// Cipher suites in order of preference, each its two-byte number.
         QUILLON_CONFIG_CIPHER_SUITES = 68,
+        /// The versions to speak, 4 bytes each, the best first. A client starts with the first.
+        QUILLON_CONFIG_VERSIONS = 69,
+        /// The versions to change to where the peer allows, 4 bytes each, the best first.
+        QUILLON_CONFIG_PREFERRED_VERSIONS = 70,
+        /// An address token of the server, from an earlier connection; good once.
+        QUILLON_CONFIG_TOKEN = 71,
+        /// The key of address tokens, 32 bytes; 32 more for the previous one, which is still accepted.
+        QUILLON_CONFIG_TOKEN_KEY = 72,
+        /// The key of stateless resets, 32 bytes; 32 more for the previous one.
+        QUILLON_CONFIG_STATELESS_RESET_KEY = 73,
+    }
+
+    /// Values of `QUILLON_CONFIG_CONGESTION_CONTROL`.
+    CONGESTION: u32 {
+        /// CUBIC, the default.
+        QUILLON_CONGESTION_CUBIC = 0,
+        /// NewReno.
+        QUILLON_CONGESTION_NEW_RENO = 1,
+    }
+
+    /// Values of `QUILLON_CONFIG_ADMISSION`.
+    ADMISSIONS: u32 {
+        /// Clients are accepted while there is room: the default.
+        QUILLON_ADMISSION_AUTOMATIC = 0,
+        /// The same, but each has to prove its address first, by a Retry or a token.
+        QUILLON_ADMISSION_RETRY = 1,
+        /// The host decides: `quillon_endpoint_poll_incoming`.
+        QUILLON_ADMISSION_ASK = 2,
+    }
+
+    /// Keys of `quillon_incoming_info`.
+    INCOMING_KEYS: u32 {
+        /// The addresses between which the first packet came: ours, then the client's.
+        QUILLON_INCOMING_PATH = 1,
+        /// What proves the client's address, 4 bytes: `QUILLON_ADDRESS_*`.
+        QUILLON_INCOMING_ADDRESS_VALIDATION = 2,
+        /// The version of QUIC, 4 bytes.
+        QUILLON_INCOMING_VERSION = 3,
+        /// The connection ID that the client's first packet was sent to.
+        QUILLON_INCOMING_ORIGINAL_DESTINATION = 4,
+    }
+
+    /// What proves a client's address.
+    ADDRESSES: u32 {
+        /// Nothing: it may be forged.
+        QUILLON_ADDRESS_UNPROVEN = 0,
+        /// The client answers our Retry.
+        QUILLON_ADDRESS_RETRY = 1,
+        /// The client shows a token of an earlier connection.
+        QUILLON_ADDRESS_TOKEN = 2,
     }
 
     /// Directions of `quillon_stream_open`, and the detail of `QUILLON_EVENT_STREAMS_AVAILABLE`.
@@ -178,6 +254,22 @@ constants! {
         QUILLON_EVENT_CLOSED = 12,
         /// The handle is gone: the connection's last event.
         QUILLON_EVENT_DRAINED = 13,
+        /// Datagrams wait to be read.
+        QUILLON_EVENT_DATAGRAM_RECEIVED = 14,
+        /// The packet of the datagram whose number is the code was acknowledged.
+        QUILLON_EVENT_DATAGRAM_ACKED = 15,
+        /// The packet of the datagram whose number is the code counts as lost.
+        QUILLON_EVENT_DATAGRAM_LOST = 16,
+        /// The datagram whose number is the code was never sent.
+        QUILLON_EVENT_DATAGRAM_DROPPED = 17,
+        /// As many received datagrams as the code says were dropped before they were read.
+        QUILLON_EVENT_DATAGRAMS_OVERFLOWED = 18,
+        /// A client waits for `quillon_connection_choose` or `quillon_connection_refuse`.
+        QUILLON_EVENT_CLIENT_HELLO = 19,
+        /// Packet keys were updated; the detail is 1 where the peer began.
+        QUILLON_EVENT_KEYS_UPDATED = 20,
+        /// The data is an address token for a later connection to this server.
+        QUILLON_EVENT_NEW_TOKEN = 21,
     }
 
     /// Details of `QUILLON_EVENT_CLOSED`.
@@ -214,6 +306,12 @@ constants! {
         QUILLON_INFO_STATE = 5,
         /// Our side, 4 bytes: `QUILLON_ROLE_*`.
         QUILLON_INFO_SIDE = 6,
+        /// The version of QUIC, 4 bytes.
+        QUILLON_INFO_VERSION = 7,
+        /// While a ClientHello waits: the name that the client asks for.
+        QUILLON_INFO_CLIENT_HELLO_SERVER_NAME = 8,
+        /// While a ClientHello waits: the protocols it offers, each after a byte with its length.
+        QUILLON_INFO_CLIENT_HELLO_ALPN = 9,
     }
 
     /// Bits of `QUILLON_INFO_STATE`.

@@ -53,6 +53,14 @@ impl Report {
             Event::KeyLog(line) => Self { data: line.into_bytes().into(), ..of(QUILLON_EVENT_KEY_LOG) },
             Event::Closed(error) => closed(error),
             Event::Drained => of(QUILLON_EVENT_DRAINED),
+            Event::DatagramReceived => of(QUILLON_EVENT_DATAGRAM_RECEIVED),
+            Event::DatagramAcked { id } => Self { code: id.0, ..of(QUILLON_EVENT_DATAGRAM_ACKED) },
+            Event::DatagramLost { id } => Self { code: id.0, ..of(QUILLON_EVENT_DATAGRAM_LOST) },
+            Event::DatagramDropped { id } => Self { code: id.0, ..of(QUILLON_EVENT_DATAGRAM_DROPPED) },
+            Event::DatagramsOverflowed { count } => Self { code: count, ..of(QUILLON_EVENT_DATAGRAMS_OVERFLOWED) },
+            Event::ClientHello => of(QUILLON_EVENT_CLIENT_HELLO),
+            Event::KeysUpdated { by_peer } => Self { detail: by_peer.into(), ..of(QUILLON_EVENT_KEYS_UPDATED) },
+            Event::NewToken { token } => Self { data: token.into(), ..of(QUILLON_EVENT_NEW_TOKEN) },
             _ => return None,
         })
     }

@@ -7,8 +7,9 @@ use quillon::{ConnectError, SettingsError};
 
 use crate::constants::{
     QUILLON_ERR_BLOCKED, QUILLON_ERR_CLOSED, QUILLON_ERR_FINISHED, QUILLON_ERR_INVALID_ARGUMENT,
-    QUILLON_ERR_INVALID_HANDLE, QUILLON_ERR_MEMORY, QUILLON_ERR_RESET, QUILLON_ERR_STOPPED, QUILLON_ERR_TLS,
-    QUILLON_ERR_TOO_MANY, QUILLON_ERR_UNKNOWN_STREAM, QUILLON_ERR_UNSEEDED,
+    QUILLON_ERR_INVALID_HANDLE, QUILLON_ERR_INVALID_STATE, QUILLON_ERR_MEMORY, QUILLON_ERR_RESET, QUILLON_ERR_STOPPED,
+    QUILLON_ERR_TLS, QUILLON_ERR_TOO_LARGE, QUILLON_ERR_TOO_MANY, QUILLON_ERR_UNKNOWN_STREAM, QUILLON_ERR_UNSEEDED,
+    QUILLON_ERR_UNSUPPORTED,
 };
 
 /// Why a call failed.
@@ -18,13 +19,13 @@ pub(crate) struct Failure {
     pub(crate) code: i32,
     /// One line for people; empty where the code says it all, so that routine results do not allocate.
     pub(crate) text: Cow<'static, str>,
-    /// The peer's error code, for the status block.
-    pub(crate) peer_code: Option<u64>,
+    /// A number for the status block: the peer's error code, or the most that fits.
+    pub(crate) number: Option<u64>,
 }
 
 impl Failure {
     const fn new(code: i32, text: &'static str) -> Self {
-        Self { code, text: Cow::Borrowed(text), peer_code: None }
+        Self { code, text: Cow::Borrowed(text), number: None }
     }
 
     pub(crate) const fn unseeded() -> Self {
@@ -60,11 +61,25 @@ impl Failure {
     }
 
     pub(crate) fn reset(code: u64) -> Self {
-        Self { peer_code: Some(code), ..Self::new(QUILLON_ERR_RESET, "the stream was reset") }
+        Self { number: Some(code), ..Self::new(QUILLON_ERR_RESET, "the stream was reset") }
     }
 
     pub(crate) fn stopped(code: u64) -> Self {
-        Self { peer_code: Some(code), ..Self::new(QUILLON_ERR_STOPPED, "the stream's receiver wants no more") }
+        Self { number: Some(code), ..Self::new(QUILLON_ERR_STOPPED, "the stream's receiver wants no more") }
+    }
+
+    /// It is too early or too late: `error` says which.
+    pub(crate) fn invalid_state(error: &impl ToString) -> Self {
+        Self { text: Cow::Owned(error.to_string()), ..Self::new(QUILLON_ERR_INVALID_STATE, "") }
+    }
+
+    pub(crate) const fn unsupported(text: &'static str) -> Self {
+        Self::new(QUILLON_ERR_UNSUPPORTED, text)
+    }
+
+    /// More than the `most` that fits.
+    pub(crate) fn too_large(error: &impl ToString, most: usize) -> Self {
+        Self { text: Cow::Owned(error.to_string()), number: Some(most as u64), ..Self::new(QUILLON_ERR_TOO_LARGE, "") }
     }
 
     pub(crate) const fn closed() -> Self {
@@ -80,18 +95,18 @@ impl From<ConnectError> for Failure {
             ConnectError::TooManyConnections => QUILLON_ERR_TOO_MANY,
             ConnectError::MemoryBudget => QUILLON_ERR_MEMORY,
         };
-        Self { code, text: Cow::Owned(error.to_string()), peer_code: None }
+        Self { code, text: Cow::Owned(error.to_string()), number: None }
     }
 }
 
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
-        Self { code: QUILLON_ERR_INVALID_ARGUMENT, text: Cow::Owned(error.to_string()), peer_code: None }
+        Self { code: QUILLON_ERR_INVALID_ARGUMENT, text: Cow::Owned(error.to_string()), number: None }
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self { code: QUILLON_ERR_TLS, text: Cow::Owned(error.to_string()), peer_code: None }
+        Self { code: QUILLON_ERR_TLS, text: Cow::Owned(error.to_string()), number: None }
     }
 }

@@ -14,6 +14,7 @@ use crate::constants::{ERRORS, QUILLON_ABI_VERSION, QUILLON_ERR_BUSY, QUILLON_ST
 use crate::endpoint::Hosted;
 use crate::failure::Failure;
 use crate::handles::Handles;
+use crate::incoming::Waiting;
 use crate::layout::{put, status};
 use crate::memory::{self, Arena};
 
@@ -30,6 +31,7 @@ pub(crate) struct Instance {
     pub(crate) status: Status,
     pub(crate) configs: Handles<Config>,
     pub(crate) endpoints: Handles<Hosted>,
+    pub(crate) incoming: Handles<Waiting>,
     /// What the last event's data address points to.
     pub(crate) event_data: Cow<'static, [u8]>,
     last_error: Cow<'static, str>,
@@ -43,8 +45,8 @@ impl Instance {
 
     /// Remembers why a call failed, and gives its code.
     fn fail(&mut self, failure: Failure) -> i32 {
-        if let Some(code) = failure.peer_code {
-            self.status.set_u64(status::CODE, code);
+        if let Some(number) = failure.number {
+            self.status.set_u64(status::CODE, number);
         }
         self.last_error = failure.text;
         failure.code

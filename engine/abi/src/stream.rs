@@ -1,7 +1,7 @@
 //! Streams: opening, writing, reading, ending them.
 
 use quillon::stream::{AbortError, OpenError, ReadError, WriteError};
-use quillon::{Dir, StreamId};
+use quillon::{Dir, Priority, StreamId};
 
 use crate::connection::{find, find_open};
 use crate::constants::{QUILLON_DIR_BIDI, QUILLON_DIR_UNI, QUILLON_FLAG_FINISHED};
@@ -49,6 +49,25 @@ pub unsafe extern "C" fn quillon_stream_write(
         // SAFETY: by this function's contract.
         let data = unsafe { memory::input(data, len.min(i32::MAX as u32)) }?;
         Ok(find_open(&mut instance.endpoints, endpoint, connection)?.write(StreamId(stream), data)? as i32)
+    })
+}
+
+/// Sets what is sent first: `urgency` 0 to 7, whether the stream takes turns with others, and its place among equals.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_set_priority(
+    endpoint: u32,
+    connection: u32,
+    stream: u64,
+    urgency: u32,
+    incremental: u32,
+    send_order: i64,
+) -> i32 {
+    call(|instance| {
+        let urgency = u8::try_from(urgency).ok().filter(|urgency| *urgency <= Priority::MAX_URGENCY);
+        let urgency = urgency.ok_or_else(|| Failure::invalid("an urgency is 0 to 7"))?;
+        let priority = Priority { urgency, incremental: incremental != 0, send_order };
+        find_open(&mut instance.endpoints, endpoint, connection)?.set_priority(StreamId(stream), priority)?;
+        Ok(0)
     })
 }
 
