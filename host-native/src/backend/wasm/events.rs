@@ -1,9 +1,9 @@
 //! The module's events, in the engine's own type.
 
 use quillon::error::TransportErrorCode;
-use quillon::{ConnectionError, Dir, Event, StreamId};
+use quillon::{ConnectionError, DatagramId, Dir, Event, StreamId};
 
-/// An event of the ABI; `None` for one that is not known.
+/// An event of the ABI; `None` for one that is not known, which is to be passed over.
 pub(super) fn decode(kind: u32, stream: u64, code: u64, detail: u32, data: &[u8]) -> Option<Event> {
     let id = StreamId(stream);
     let text = || String::from_utf8_lossy(data).into_owned();
@@ -31,6 +31,14 @@ pub(super) fn decode(kind: u32, stream: u64, code: u64, detail: u32, data: &[u8]
             _ => return None,
         }),
         13 => Event::Drained,
+        14 => Event::DatagramReceived,
+        15 => Event::DatagramAcked { id: DatagramId(code) },
+        16 => Event::DatagramLost { id: DatagramId(code) },
+        17 => Event::DatagramDropped { id: DatagramId(code) },
+        18 => Event::DatagramsOverflowed { count: code },
+        19 => Event::ClientHello,
+        20 => Event::KeysUpdated { by_peer: detail != 0 },
+        21 => Event::NewToken { token: data.to_vec() },
         _ => return None,
     })
 }

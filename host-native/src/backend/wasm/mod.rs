@@ -371,20 +371,23 @@ impl Backend for Wasm {
     }
 
     fn poll_event(&mut self) -> Result<Option<(Handle, Event)>, BackendError> {
-        let kind = self.check_call(|e| &e.poll_event, self.endpoint)?;
-        if kind == 0 {
-            return Ok(None);
+        loop {
+            let kind = self.check_call(|e| &e.poll_event, self.endpoint)?;
+            if kind == 0 {
+                return Ok(None);
+            }
+            let data = self.bytes(self.status_u64(status::EVENT_DATA), self.status_u32(status::EVENT_DATA_LEN))?;
+            let event = events::decode(
+                kind,
+                self.status_u64(status::EVENT_STREAM),
+                self.status_u64(status::EVENT_CODE),
+                self.status_u32(status::EVENT_DETAIL),
+                data,
+            );
+            if let Some(event) = event {
+                return Ok(Some((self.status_u32(status::EVENT_CONNECTION), event)));
+            }
         }
-        let data = self.bytes(self.status_u64(status::EVENT_DATA), self.status_u32(status::EVENT_DATA_LEN))?;
-        let event = events::decode(
-            kind,
-            self.status_u64(status::EVENT_STREAM),
-            self.status_u64(status::EVENT_CODE),
-            self.status_u32(status::EVENT_DETAIL),
-            data,
-        );
-        let event = event.ok_or_else(|| broken("it gave an event that this host does not know"))?;
-        Ok(Some((self.status_u32(status::EVENT_CONNECTION), event)))
     }
 
     fn set_unix_time(&mut self, time: Duration) -> Result<(), BackendError> {
