@@ -43,7 +43,7 @@
 //!
 //! Imports run downwards. Rooms on one floor do not import each other.
 //!
-//! - [`endpoint`]: demultiplexing, accepting, version negotiation, the memory budget.
+//! - [`endpoint`]: demultiplexing, admission, Retry, version negotiation, stateless resets, the memory budget.
 //! - [`connection`]: the conductor. Ingress, egress, timers, close, events.
 //! - `packet`, `crypto`, `tls`, `token`, `stream`, `recovery`, `congestion`, `path`, `connection_id`: one concept
 //!   of the RFCs each, with its state.

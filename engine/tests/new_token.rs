@@ -6,9 +6,12 @@ mod plain;
 use std::time::Duration;
 
 use pair::{MILLISECOND, Pair, SECOND, client_config};
+use proptest::prelude::*;
 use quillon::crypto::StaticKey;
 use quillon::packet::{self, Frame, PacketType};
-use quillon::{Admission, ClientConfig, EndpointConfig, Event, TokenSettings, TransportSettings};
+use quillon::{
+    AddressValidation, Admission, ClientConfig, Dir, EndpointConfig, Event, TokenSettings, TransportSettings,
+};
 
 /// A server that sends a Retry to whom it does not know: a token that it accepts shows.
 fn config(tokens: TokenSettings) -> EndpointConfig {
@@ -76,6 +79,27 @@ fn a_token_is_bound_to_the_ip_address_and_not_to_the_port() {
     pair.client.address.set_ip([192, 0, 2, 3].into());
     pair.server.peer.set_ip([192, 0, 2, 3].into());
     assert!(!is_taken(&mut pair, &tokens[1]));
+}
+
+/// M8: a client that moves to another IP address gets a token for that one, and not for a port alone.
+#[test]
+fn a_client_that_moves_gets_another_token() {
+    let mut pair = pair(TokenSettings::default());
+    let (client, _) = pair.connected();
+    tokens(&mut pair);
+    let say = |pair: &mut Pair| {
+        let connection = pair.client.connection(client);
+        let stream = connection.open(Dir::Uni).unwrap();
+        connection.write(stream, b"from here").unwrap();
+        pair.settle();
+        tokens(pair)
+    };
+    pair.server.peer.set_port(50_001);
+    assert!(say(&mut pair).is_empty());
+    pair.server.peer.set_ip([192, 0, 2, 9].into());
+    let token = say(&mut pair).pop().expect("a token for the new address");
+    pair.client.address.set_ip([192, 0, 2, 9].into());
+    assert!(is_taken(&mut pair, &token));
 }
 
 #[test]
@@ -224,4 +248,33 @@ fn tokens_that_wait_are_bounded() {
     assert_eq!(tokens(&mut pair), [vec![1; 900]]);
     pair.server.connection(server).close(pair.now, 0, b"");
     assert!(!pair.server.connection(server).issue_token(vec![1]));
+}
+
+proptest! {
+    /// Whatever is done to a token, nobody gets more than it was made for.
+    #[test]
+    fn a_token_that_was_changed_proves_nothing(
+        at in 0usize..64,
+        byte in any::<u8>(),
+        kind in prop_oneof![Just(0xb3u8), Just(0x5c), any::<u8>()],
+        len in 0usize..100,
+    ) {
+        let mut pair = Pair::new(EndpointConfig { admission: Admission::Ask, ..EndpointConfig::default() }, TransportSettings::default());
+        pair.server.endpoint.set_admission(Admission::Automatic);
+        let token = earn_token(&mut pair);
+        pair.server.endpoint.set_admission(Admission::Ask);
+        let mut changed = token.clone();
+        changed[0] = kind;
+        changed.resize(len, byte);
+        if let Some(slot) = changed.get_mut(at) {
+            *slot = byte;
+        }
+        prop_assume!(changed != token);
+        let config = ClientConfig { token: changed, ..client_config(TransportSettings::default()) };
+        pair.connect_with(&config, "localhost");
+        pair.run_for(15 * MILLISECOND);
+        if let Some(incoming) = pair.server.endpoint.poll_incoming() {
+            prop_assert_eq!(incoming.address_validation(), AddressValidation::None);
+        }
+    }
 }

@@ -64,6 +64,17 @@ fn a_client_proves_its_address_and_is_accepted() {
     assert!(retry.len() < 3 * 1200);
 }
 
+/// The connection ID of a Retry is the server's, and may be shorter than a client's first one (RFC 9000 section 7.2).
+#[test]
+fn a_retry_works_with_every_length_of_connection_ids() {
+    for connection_id_len in [4, 7, 20] {
+        let mut pair = Pair::new(EndpointConfig { connection_id_len, ..config() }, TransportSettings::default());
+        pair.connected();
+        let retry = packet::parse(&pair.server.sent[0], connection_id_len).unwrap();
+        assert_eq!((retry.ty, retry.scid.len()), (PacketType::Retry, connection_id_len));
+    }
+}
+
 /// F11: after a Retry the client's address is validated: what the server sends is not limited by what it received.
 #[test]
 fn after_a_retry_there_is_no_amplification_limit() {

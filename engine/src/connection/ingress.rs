@@ -272,6 +272,12 @@ impl Connection {
         }
     }
 
+    /// The peer's reset tokens that count now, with the sequence numbers of their connection IDs; none when the connection
+    /// is gone.
+    pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = (u64, [u8; 16])> {
+        self.remote_ids.reset_tokens().filter(|_| !matches!(self.state, State::Drained))
+    }
+
     /// Ends the connection where `token` is one of the peer's stateless reset tokens, and tells whether it is. For
     /// datagrams whose connection ID leads nowhere; [`receive`](Self::receive) looks for itself.
     pub fn receive_stateless_reset(&mut self, now: Time, token: &[u8; 16]) -> bool {

@@ -147,16 +147,21 @@ impl RemoteIds {
         }
     }
 
+    /// The reset tokens of the connection IDs in use, with their sequence numbers: a few at most.
+    pub fn reset_tokens(&self) -> impl Iterator<Item = (u64, [u8; 16])> {
+        let in_use = core::iter::once(&self.active).chain(&self.in_use);
+        in_use.filter_map(|id| id.reset_token.map(|token| (id.sequence, token)))
+    }
+
     /// Whether `token` announces a stateless reset of this connection: whether it belongs to a connection ID in use. How
     /// long that takes says nothing about the tokens (RFC 9000 section 10.3.1).
     #[must_use]
     pub fn is_reset_token(&self, token: &[u8; 16]) -> bool {
-        let in_use = core::iter::once(&self.active).chain(&self.in_use).filter_map(|id| id.reset_token);
         let is_token = |known: [u8; 16]| {
             let difference = known.iter().zip(token).fold(0, |difference, (a, b)| difference | (a ^ b));
             core::hint::black_box(difference) == 0
         };
-        in_use.fold(false, |found, known| found | is_token(known))
+        self.reset_tokens().fold(false, |found, (_, known)| found | is_token(known))
     }
 
     /// A NEW_CONNECTION_ID arrived (RFC 9000 section 19.15). Its encoding has been checked.

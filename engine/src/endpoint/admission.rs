@@ -339,8 +339,9 @@ impl Endpoint {
         else {
             return;
         };
-        for _ in 0..self.tokens.per_connection() {
-            let token = self.tokens.new_token(provider.as_ref(), &mut self.rng, clock, connection.path());
+        let (path, server) = (connection.path(), !connection.side().is_client());
+        for _ in 0..if server { self.tokens.per_connection() } else { 0 } {
+            let token = self.tokens.new_token(provider.as_ref(), &mut self.rng, clock, path);
             connection.issue_token(token);
         }
         self.slots.set_tokens_due(index, false);

@@ -1,8 +1,16 @@
 //! Many connections behind one socket.
 //!
-//! The endpoint finds the connection of a datagram by its connection ID, accepts new ones, answers those for which
-//! there is none, and keeps the memory budget. All its work is proportional to what it is given: connections without
-//! news cost nothing.
+//! The endpoint finds the connection of a datagram by its connection ID, accepts new ones or has the caller decide about
+//! them ([`Admission`]), answers datagrams for which there is none, and keeps the memory budget. All its work is
+//! proportional to what it is given: connections without news cost nothing.
+//!
+//! # Several workers, and restarts
+//!
+//! By default an endpoint's keys come from its seed: what it gave away, address tokens and connection IDs that can be
+//! reset, means nothing to another process. Workers that share an address, and a process that takes over from another,
+//! share [`TokenSettings::key`] and [`EndpointConfig::stateless_reset_key`], and set the time of day
+//! ([`Endpoint::set_unix_time`]). To change a key, start with the new one and the old one as its
+//! [previous](StaticKey::with_previous).
 //!
 //! Invariants: every connection ID routes to one live connection; a connection touched since it was last idle is in
 //! `ready`; the sum of what connections hold is known, and above the budget nothing new is accepted or buffered.
@@ -34,6 +42,7 @@ use crate::wire::{ConnectionId, Ecn, FourTuple, Time, Version};
 use rate::Budgets;
 use reply::Reply;
 use slots::Slots;
+use stateless_reset::ResetKey;
 use waiting::Waiting;
 
 pub use admission::{AcceptError, AddressValidation, Admission, AlreadyValidated, Incoming};
@@ -104,8 +113,8 @@ pub struct Endpoint {
     slots: Slots,
     /// Sorted maps, not hashed ones: their order is a function of their keys, and no choice of keys makes them slow.
     routes: BTreeMap<ConnectionId, u32>,
-    /// Connections by the peer's address, for stateless resets.
-    remotes: BTreeSet<(SocketAddr, u32)>,
+    /// Connections by what a stateless reset for them looks like.
+    resets: BTreeMap<(SocketAddr, ResetKey), u32>,
     /// What waits for a connection to be made.
     waiting: Waiting,
     /// Accepted connections whose handshake is not complete.
@@ -145,7 +154,7 @@ impl Endpoint {
             unix_time_at: None,
             slots: Slots::default(),
             routes: BTreeMap::new(),
-            remotes: BTreeSet::new(),
+            resets: BTreeMap::new(),
             waiting: Waiting::default(),
             handshakes: 0,
             deadlines: BTreeSet::new(),
@@ -231,17 +240,12 @@ impl Endpoint {
         let Some(connection) = self.slots.connection_mut(index) else { return };
         let server = !connection.side().is_client();
         let handshaking = server && !connection.is_handshake_complete() && !connection.is_closed();
-        let remote = (!connection.is_drained()).then(|| connection.path().remote);
-        let old = self.slots.set_remote(index, remote);
-        if old != remote {
-            old.map(|old| self.remotes.remove(&(old, index)));
-            remote.map(|remote| self.remotes.insert((remote, index)));
-        }
         match (self.slots.set_handshaking(index, handshaking), handshaking) {
             (false, true) => self.handshakes += 1,
             (true, false) => self.handshakes -= 1,
             _ => {}
         }
+        self.track_resets(index);
     }
 
     /// Takes a datagram in, decrypts it in place and gives it to its connection. `path` says where it came from and

@@ -33,6 +33,15 @@ impl ConnectionHandle {
     }
 }
 
+/// Under which keys an endpoint finds the connection that a stateless reset is for.
+#[derive(Debug, Default)]
+pub(super) struct ResetKeys {
+    /// The peer's address; `None` where there are none.
+    pub(super) remote: Option<SocketAddr>,
+    /// The sequence number of each connection ID that has a token, and what the token became.
+    pub(super) keys: Vec<(u64, [u8; 16])>,
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     generation: u32,
@@ -41,8 +50,7 @@ struct Slot {
     memory: usize,
     ready: bool,
     eventful: bool,
-    /// The peer's address by which the endpoint knows the connection.
-    remote: Option<SocketAddr>,
+    resets: ResetKeys,
     /// Whether it counts as a handshake under way.
     handshaking: bool,
     /// Whether the client is to get tokens.
@@ -98,6 +106,10 @@ impl Slots {
         self.slots.get(index as usize)?.connection.as_deref()
     }
 
+    pub(super) fn connection(&self, index: u32) -> Option<&Connection> {
+        self.slots.get(index as usize)?.connection.as_deref()
+    }
+
     pub(super) fn connection_mut(&mut self, index: u32) -> Option<&mut Connection> {
         self.slots.get_mut(index as usize)?.connection.as_deref_mut()
     }
@@ -118,9 +130,13 @@ impl Slots {
         }
     }
 
-    /// Sets the peer's address, and returns what it was.
-    pub(super) fn set_remote(&mut self, index: u32, remote: Option<SocketAddr>) -> Option<SocketAddr> {
-        self.slots.get_mut(index as usize).and_then(|slot| core::mem::replace(&mut slot.remote, remote))
+    pub(super) fn reset_keys(&self, index: u32) -> Option<&ResetKeys> {
+        self.slots.get(index as usize).map(|slot| &slot.resets)
+    }
+
+    /// Sets the keys, and returns what they were.
+    pub(super) fn set_reset_keys(&mut self, index: u32, keys: ResetKeys) -> ResetKeys {
+        self.slots.get_mut(index as usize).map(|slot| core::mem::replace(&mut slot.resets, keys)).unwrap_or_default()
     }
 
     /// Sets the mark, and tells whether it was set.

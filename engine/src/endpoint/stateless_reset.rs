@@ -1,13 +1,17 @@
 //! Stateless resets, sent and received (RFC 9000 section 10.3).
 
 use alloc::vec;
+use alloc::vec::Vec;
 
 use super::Endpoint;
 use super::reply::Reply;
-use crate::crypto::{Provider, Secret};
+use super::slots::ResetKeys;
+use crate::crypto::{Hash, Provider, Secret};
 use crate::wire::{ConnectionId, FourTuple, Time};
 
 const TOKEN_LEN: usize = 16;
+/// A token of a peer, turned into something that nobody can foresee.
+pub(super) type ResetKey = [u8; TOKEN_LEN];
 /// A stateless reset has five bytes before its token at least (RFC 9000 section 10.3).
 const MIN_LEN: usize = 5 + TOKEN_LEN;
 /// A stateless reset that answers a longer packet is not distinguishable from the shortest packets with a connection ID
@@ -50,22 +54,47 @@ impl Endpoint {
         mac.first_chunk().copied().unwrap_or_default()
     }
 
+    /// Brings up to date by which stateless resets a connection is found. Does nothing where nothing has changed.
+    pub(super) fn track_resets(&mut self, index: u32) {
+        let (Some(keys), Some(connection)) = (self.slots.reset_keys(index), self.slots.connection(index)) else {
+            return;
+        };
+        let remote = connection.path().remote;
+        let sequences = || connection.reset_tokens().map(|(sequence, _)| sequence);
+        let known = keys.keys.iter().map(|(sequence, _)| *sequence);
+        if sequences().eq(known) && (keys.remote == Some(remote) || keys.keys.is_empty()) {
+            return;
+        }
+        let tokens: Vec<_> = connection.reset_tokens().collect();
+        let keys = tokens.iter().filter_map(|(sequence, token)| Some((*sequence, self.reset_key(token)?))).collect();
+        let old = self.slots.set_reset_keys(index, ResetKeys { remote: Some(remote), keys });
+        for (_, key) in old.keys {
+            old.remote.map(|remote| self.resets.remove(&(remote, key)));
+        }
+        for (_, key) in self.slots.reset_keys(index).into_iter().flat_map(|keys| &keys.keys) {
+            self.resets.insert((remote, *key), index);
+        }
+    }
+
+    /// What a token of a peer is looked up by: how long that takes says nothing about the token (RFC 9000
+    /// section 10.3.1).
+    fn reset_key(&self, token: &[u8; TOKEN_LEN]) -> Option<ResetKey> {
+        let mac = self.crypto.as_ref()?.hmac(Hash::Sha256, self.ids.reset_key.as_slice(), &[b"of a peer", token]);
+        mac.as_slice().first_chunk().copied()
+    }
+
     /// Gives a datagram for no connection ID of ours to the connection that it resets, if there is one: the bytes where
     /// its connection ID would be are random (RFC 9000 section 10.3.1). Tells whether there was one.
     pub(super) fn receive_stateless_reset(&mut self, now: Time, path: FourTuple, datagram: &[u8]) -> bool {
         let Some(token) = datagram.last_chunk().filter(|_| datagram.len() >= MIN_LEN) else { return false };
-        let mut found = None;
-        for (_, index) in self.remotes.range((path.remote, 0)..=(path.remote, u32::MAX)) {
-            if let Some(connection) = self.slots.connection_mut(*index)
-                && connection.receive_stateless_reset(now, token)
-            {
-                found = Some(*index);
-                break;
-            }
+        let from_there = (path.remote, [0; TOKEN_LEN])..=(path.remote, [u8::MAX; TOKEN_LEN]);
+        if self.resets.range(from_there).next().is_none() {
+            return false;
         }
-        if let Some(index) = found {
-            self.touch(index);
-        }
-        found.is_some()
+        let found = self.reset_key(token).and_then(|key| self.resets.get(&(path.remote, key)).copied());
+        let Some(index) = found else { return false };
+        let reset = self.slots.connection_mut(index).is_some_and(|it| it.receive_stateless_reset(now, token));
+        self.touch(index);
+        reset
     }
 }
