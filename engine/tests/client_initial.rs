@@ -34,7 +34,7 @@ fn first_flight(pair: &mut Pair) -> (Vec<u8>, Vec<u8>, u64) {
         if first.is_empty() {
             first = datagram.to_vec();
         }
-        let layout = packet::parse(datagram, 8).unwrap();
+        let layout = packet::parse_greased(datagram, 8).unwrap();
         let keys = crypto::initial_keys(&*crypto::ring::provider(), layout.version, &layout.dcid, Side::Server).remote;
         let sample = packet::sample(datagram, layout.pn_offset).unwrap();
         let unmasked = packet::unmask(datagram, layout.pn_offset, keys.header.mask(&sample)).unwrap();

@@ -41,7 +41,7 @@ fn long_headers(datagrams: &[Vec<u8>]) -> Vec<(Version, PacketType)> {
     for datagram in datagrams {
         let mut rest = datagram.as_slice();
         while rest.first().is_some_and(|first| first & 0x80 != 0) {
-            let layout = packet::parse(rest, 8).unwrap();
+            let layout = packet::parse_greased(rest, 8).unwrap();
             found.push((layout.version, layout.ty));
             rest = &rest[layout.len..];
         }
@@ -234,7 +234,7 @@ fn a_client_whose_chosen_version_is_not_that_of_its_packets_is_refused() {
             return true;
         }
         let provider = crypto::ring::provider();
-        let layout = packet::parse(datagram, 8).unwrap();
+        let layout = packet::parse_greased(datagram, 8).unwrap();
         let keys = crypto::initial_keys(&*provider, V1, &layout.dcid, Side::Client).local;
         let sample = packet::sample(datagram, layout.pn_offset).unwrap();
         let unmasked = packet::unmask(datagram, layout.pn_offset, keys.header.mask(&sample)).unwrap();
@@ -316,7 +316,7 @@ fn client_parameters(datagram: &mut [u8]) -> Vec<u8> {
     use quillon::packet::{Frame, Frames};
     use quillon::tls::client_hello::{Progress, parse};
     let provider = quillon::crypto::ring::provider();
-    let layout = packet::parse(datagram, 8).unwrap();
+    let layout = packet::parse_greased(datagram, 8).unwrap();
     let keys = quillon::crypto::initial_keys(&*provider, layout.version, &layout.dcid, Side::Server).remote;
     let sample = packet::sample(datagram, layout.pn_offset).unwrap();
     let unmasked = packet::unmask(datagram, layout.pn_offset, keys.header.mask(&sample)).unwrap();

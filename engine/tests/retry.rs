@@ -20,7 +20,7 @@ fn pair() -> Pair {
 }
 
 fn layouts(datagrams: &[Vec<u8>]) -> Vec<packet::Layout> {
-    datagrams.iter().map(|datagram| packet::parse(datagram, 8).unwrap()).collect()
+    datagrams.iter().map(|datagram| packet::parse_greased(datagram, 8).unwrap()).collect()
 }
 
 fn retries(pair: &Pair) -> usize {
@@ -53,7 +53,7 @@ fn a_client_proves_its_address_and_is_accepted() {
     pair.settle();
     assert!(pair.client.saw(&Event::HandshakeConfirmed).is_some(), "{:?}", pair.client.events);
     assert!(pair.server.saw(&Event::HandshakeComplete).is_some());
-    let retry_layout = packet::parse(&retry, 8).unwrap();
+    let retry_layout = packet::parse_greased(&retry, 8).unwrap();
     let client = layouts(&pair.client.sent);
     assert_eq!(retry_layout.ty, PacketType::Retry);
     assert_eq!((retry_layout.dcid, client[0].token.len()), (client[0].scid, 0));
@@ -123,7 +123,7 @@ fn a_retry_token_from_another_port_is_answered_with_invalid_token() {
 fn a_retry_token_is_good_for_one_connection_id_only() {
     let mut pair = pair();
     let retry = until_retry(&mut pair);
-    let token = retry[packet::parse(&retry, 8).unwrap().token].to_vec();
+    let token = retry[packet::parse_greased(&retry, 8).unwrap().token].to_vec();
     pair.settle();
     pair.client.events.clear();
     let again = quillon::ClientConfig { token, ..client_config(TransportSettings::default()) };
@@ -184,7 +184,7 @@ fn keys_are_redacted() {
 
 /// A Retry as the server would send it, with a good integrity tag, for the client's first Initial.
 fn forge(pair: &Pair, scid: &[u8], token: &[u8]) -> Vec<u8> {
-    let first = packet::parse(&pair.client.sent[0], 8).unwrap();
+    let first = packet::parse_greased(&pair.client.sent[0], 8).unwrap();
     let mut buffer = [0; 256];
     let mut writer = quillon::wire::Writer::new(&mut buffer);
     let scid = ConnectionId::new(scid).unwrap();
@@ -211,7 +211,7 @@ fn next_initial(pair: &mut Pair, forged: impl IntoIterator<Item = Vec<u8>>) -> (
     }
     pair.run_for(2 * SECOND);
     let last = pair.client.sent.last().unwrap();
-    let layout = packet::parse(last, 8).unwrap();
+    let layout = packet::parse_greased(last, 8).unwrap();
     (layout.dcid, last[layout.token].to_vec())
 }
 
@@ -233,7 +233,7 @@ fn a_retry_that_is_not_good_is_ignored() {
     let at = other_token.len() - 17;
     other_token[at] ^= 1;
     let empty = forge(&pair, b"some id.", b"");
-    let original = packet::parse(&pair.client.sent[0], 8).unwrap().dcid;
+    let original = packet::parse_greased(&pair.client.sent[0], 8).unwrap().dcid;
     assert_eq!(next_initial(&mut pair, [damaged, other_token, empty]), (original, Vec::new()));
 }
 

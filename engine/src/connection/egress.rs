@@ -407,6 +407,7 @@ impl Connection {
         if let Some(length_offset) = draft.length_offset {
             packet::set_length(packet, length_offset - draft.start, packet.len() - pn_offset);
         }
+        self.grease_quic_bit(packet);
         self.keys.seal(draft.level, draft.pn, pn_offset, draft.pn_len, packet);
     }
 

@@ -243,7 +243,7 @@ impl Handshake {
             disable_active_migration: settings.disable_active_migration,
             preferred_address: self.preferred,
             version_information: Some(VersionInformation { chosen: version, available }),
-            ..TransportParameters::default()
+            grease_quic_bit: settings.grease_quic_bit,
         };
         let mut encoded = Vec::new();
         let grease: (u64, [u8; 4]) = (reserved_id(self.rng.u64()), self.rng.bytes());
@@ -396,6 +396,9 @@ impl Connection {
         self.recovery.set_peer_max_ack_delay(peer.max_ack_delay.saturating_mul(1_000_000));
         self.local_ids.set_limit(peer.active_connection_id_limit);
         self.timers.set_peer_idle_timeout(peer.max_idle_timeout.saturating_mul(1_000_000));
+        if peer.grease_quic_bit && self.settings.grease_quic_bit {
+            self.quic_bit.randomize();
+        }
         if let Some(token) = peer.stateless_reset_token {
             self.remote_ids.set_handshake_reset_token(token);
         }

@@ -79,7 +79,7 @@ impl Connection {
         let mut destination = None;
         let mut rest = datagram;
         while !rest.is_empty() && matches!(self.state, State::Open) {
-            let Ok(layout) = packet::parse(rest, self.id_settings.len) else {
+            let Some(layout) = self.parse_packet(rest) else {
                 self.stats.packets_dropped += 1;
                 return;
             };

@@ -21,6 +21,7 @@ mod event;
 mod external_tls;
 mod floods;
 mod frames;
+mod grease;
 mod handshake;
 mod ingress;
 mod key_update;
@@ -60,6 +61,7 @@ use crate::wire::{ConnectionId, Ecn, FourTuple, Side, Space, Time, Version};
 use close::State;
 use early_data::EarlyData;
 use floods::Glitches;
+use grease::QuicBit;
 use handshake::Handshake;
 use key_update::KeyUpdates;
 use keys::KeyRing;
@@ -202,6 +204,7 @@ pub struct Connection {
     timers: Timers,
     events: VecDeque<Event>,
     glitches: Glitches,
+    quic_bit: QuicBit,
     stats: Stats,
     /// Why the last `transmit` sent nothing: acknowledgments that come while the application has nothing to send do
     /// not grow the window.
@@ -315,6 +318,7 @@ impl Connection {
             early_data: EarlyData::default(),
             timers: Timers::new(now, &settings),
             events: VecDeque::new(),
+            quic_bit: QuicBit::default(),
             glitches: Glitches::new(GlitchBudget::new(settings.floods, now)),
             stats: Stats::default(),
             app_limited: true,

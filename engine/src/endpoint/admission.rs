@@ -226,7 +226,9 @@ impl Endpoint {
         if self.server.is_none() {
             return;
         }
-        let Ok(layout) = packet::parse(datagram, self.ids.len) else { return };
+        let greases = self.server.as_ref().is_some_and(|server| server.transport.grease_quic_bit);
+        let parse = if greases { packet::parse_greased } else { packet::parse };
+        let Ok(layout) = parse(datagram, self.ids.len) else { return };
         let keep = |datagram: &[u8]| Held { path, ecn, datagram: Vec::from(datagram) };
         match layout.ty {
             // RFC 9000 section 14.1.
@@ -254,6 +256,10 @@ impl Endpoint {
         };
         let (version, destination, source) = (layout.version, layout.dcid, layout.scid);
         let first = First { path, version, destination, source, verdict };
+        // RFC 9287 section 3.1: from a client that knows us from the connection in which it got its token.
+        if !packet::has_fixed_bit(datagram) && first.validation() == AddressValidation::None {
+            return;
+        }
         if destination.len() < MIN_FIRST_ID && first.validation() != AddressValidation::Retry {
             return;
         }

@@ -57,6 +57,20 @@ impl LongHeader<'_> {
     }
 }
 
+/// Whether the fixed bit of a header is set.
+#[must_use]
+pub const fn has_fixed_bit(packet: &[u8]) -> bool {
+    matches!(packet.first(), Some(first) if *first & FIXED_BIT != 0)
+}
+
+/// Makes the fixed bit of a header zero: for a peer that sent the transport parameter `grease_quic_bit` (RFC 9287
+/// section 3.1).
+pub const fn clear_fixed_bit(packet: &mut [u8]) {
+    if let Some(first) = packet.first_mut() {
+        *first &= !FIXED_BIT;
+    }
+}
+
 /// Fills in the Length of a long header: the bytes of the packet number, the payload and its tag (RFC 9000
 /// section 17.2), at most [`MAX_LENGTH`]. `length_offset` is an offset into `buffer`.
 pub fn set_length(buffer: &mut [u8], length_offset: usize, value: usize) {

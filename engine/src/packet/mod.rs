@@ -20,8 +20,8 @@ pub use frame::{
     encode_crypto_header, encode_stream_header, frame_type, permitted, stream_frame_overhead,
 };
 pub use header::{
-    LongHeader, LongHeaderOffsets, MAX_LENGTH, ShortHeader, encode_retry_without_tag, encode_version_negotiation,
-    set_length,
+    LongHeader, LongHeaderOffsets, MAX_LENGTH, ShortHeader, clear_fixed_bit, encode_retry_without_tag,
+    encode_version_negotiation, has_fixed_bit, set_length,
 };
 pub use header_protection::{SAMPLE_LEN, Unmasked, mask, sample, unmask};
 pub use parse::{FirstLook, HeaderError, Layout, first_look, parse, parse_greased, supported_versions};

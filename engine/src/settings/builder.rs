@@ -60,6 +60,7 @@ setters! {
     preferred_ipv4: Option<SocketAddrV4>,
     preferred_ipv6: Option<SocketAddrV6>,
     follow_preferred_address: bool,
+    grease_quic_bit: bool,
     grease: bool,
 }
 

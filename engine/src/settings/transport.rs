@@ -96,6 +96,10 @@ pub struct TransportSettings {
     /// validated (RFC 9000 section 9.6.1). Otherwise [`Event::PreferredAddress`](crate::Event::PreferredAddress) is all.
     /// Default: true, as the RFC recommends.
     pub follow_preferred_address: bool,
+    /// Announces `grease_quic_bit`, takes packets whose QUIC bit is zero, and makes that bit random towards a peer that
+    /// announces it too (RFC 9287). Not for a socket on which that bit tells QUIC from another protocol (RFC 9443).
+    /// Default: true.
+    pub grease_quic_bit: bool,
     /// Sends what means nothing, so that peers and middleboxes keep ignoring it: a reserved transport parameter (RFC
     /// 9000 section 18.1) and reserved versions (sections 6.3 and 15). Default: true.
     pub grease: bool,
@@ -132,6 +136,7 @@ impl Default for TransportSettings {
             preferred_ipv4: None,
             preferred_ipv6: None,
             follow_preferred_address: true,
+            grease_quic_bit: true,
             grease: true,
         }
     }

@@ -77,6 +77,7 @@ impl TransportSettings {
             preferred_ipv4: _,
             preferred_ipv6: _,
             follow_preferred_address: _,
+            grease_quic_bit: _,
             grease: _,
         } = self;
         let idle = max_idle_timeout.as_millis() <= u128::from(varint::MAX);

@@ -93,7 +93,7 @@ impl Keyed {
         let (mut payloads, mut expected) = (Vec::new(), 0);
         for (at, datagram) in end.sent.iter().enumerate() {
             let mut datagram = datagram.clone();
-            let Ok(layout) = packet::parse(&datagram, CID_LEN) else { continue };
+            let Ok(layout) = packet::parse_greased(&datagram, CID_LEN) else { continue };
             if layout.ty != PacketType::OneRtt {
                 continue;
             }

@@ -51,7 +51,7 @@ impl Sent {
     /// The frames of a 1-RTT packet; none of others.
     pub fn frames(&self) -> Vec<Frame<'static>> {
         let datagram: &'static mut [u8] = self.datagram.clone().leak();
-        let Ok(layout) = packet::parse(datagram, 8) else { return Vec::new() };
+        let Ok(layout) = packet::parse_greased(datagram, 8) else { return Vec::new() };
         if layout.ty != PacketType::OneRtt {
             return Vec::new();
         }
@@ -62,7 +62,7 @@ impl Sent {
 
     /// The destination connection ID of a 1-RTT packet.
     pub fn destination(&self) -> ConnectionId {
-        packet::parse(&self.datagram, 8).unwrap().dcid
+        packet::parse_greased(&self.datagram, 8).unwrap().dcid
     }
 
     pub fn challenge(&self) -> Option<[u8; 8]> {

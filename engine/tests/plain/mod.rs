@@ -53,7 +53,7 @@ pub fn packets(datagrams: &[Vec<u8>]) -> Vec<Packet> {
     for datagram in datagrams {
         let mut rest: &'static mut [u8] = datagram.clone().leak();
         while !rest.is_empty() {
-            let layout = packet::parse(rest, CONNECTION_ID_LEN).expect("a packet of ours");
+            let layout = packet::parse_greased(rest, CONNECTION_ID_LEN).expect("a packet of ours");
             let (packet, next) = rest.split_at_mut(layout.len);
             rest = next;
             if layout.ty.level().is_none() {

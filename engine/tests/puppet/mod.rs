@@ -78,7 +78,7 @@ impl Puppets {
             return Forge::short(ConnectionId::new(&short[1..9]).unwrap(), suite, &secret);
         }
         let long = sent.iter().rfind(|datagram| datagram[0] & 0x80 != 0).expect("a long header");
-        let layout = packet::parse(long, 8).unwrap();
+        let layout = packet::parse_greased(long, 8).unwrap();
         let ty = if level == Level::Handshake { PacketType::Handshake } else { PacketType::ZeroRtt };
         Forge::long(ty, layout.dcid, layout.scid, suite, &secret)
     }
