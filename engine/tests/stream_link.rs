@@ -176,7 +176,8 @@ impl End {
                     assert!(self.read.contains_key(&id) || self.written.contains_key(&id));
                     continue;
                 }
-                StreamEvent::Available { .. } | StreamEvent::CreditAvailable => continue,
+                StreamEvent::Closed { id, .. } => (id, 4),
+                StreamEvent::Available { .. } | StreamEvent::CreditAvailable | StreamEvent::Acked { .. } => continue,
             };
             assert!(self.told.insert((id, kind)), "told twice: {event:?}");
         }

@@ -37,11 +37,12 @@ fn the_sending_part_goes_from_ready_over_send_and_data_sent_to_data_received() {
     assert_eq!(client.send_state(id), Some(SendState::DataSent), "data is missing");
     client.on_data_acked(&first);
     assert_eq!(client.send_state(id), Some(SendState::DataReceived));
-    assert_eq!(events(&mut client), [StreamEvent::Finished { id }]);
+    assert_eq!(events(&mut client), [StreamEvent::Finished { id }, StreamEvent::Closed { id, error: None }]);
     assert_eq!(client.send_state(id), None);
     assert_eq!((client.len(), client.memory_used()), (0, 0));
 }
 
+/// W5: the FIN is not on a frame that leaves bytes behind. Ours needs no second call for it.
 #[test]
 fn the_fin_goes_with_the_last_byte_and_not_before() {
     let mut client = client();
@@ -69,9 +70,10 @@ fn a_lost_fin_is_sent_again_until_acknowledged() {
     client.on_data_acked(&fin);
     client.on_data_lost(&fin);
     assert!(!client.has_data());
-    assert_eq!(events(&mut client), [StreamEvent::Finished { id }]);
+    assert_eq!(events(&mut client), [StreamEvent::Finished { id }, StreamEvent::Closed { id, error: None }]);
 }
 
+/// W9: what was lost goes first; ours fills the rest of the packet with new data.
 #[test]
 fn lost_data_is_sent_before_new_data() {
     let mut client = client();
@@ -147,7 +149,8 @@ fn a_reset_may_be_the_first_frame_of_a_stream() {
     let id = client.open(Dir::Uni).unwrap();
     client.reset(id, 5).unwrap();
     settle(&mut client, &mut server);
-    assert_eq!(events(&mut server), [StreamEvent::Opened { id }, StreamEvent::Reset { id, code: 5 }]);
+    let closed = StreamEvent::Closed { id, error: Some(5) };
+    assert_eq!(events(&mut server), [StreamEvent::Opened { id }, StreamEvent::Reset { id, code: 5 }, closed]);
     assert_eq!((client.len(), server.len()), (0, 0));
 }
 
@@ -230,6 +233,7 @@ fn stop_sending_in_data_sent_resets_instead_of_sending_again() {
     assert_eq!(controls(&mut client), [Control::ResetStream { id, code: 7, final_size: 3 }]);
 }
 
+/// S2
 #[test]
 fn stop_sending_alone_does_not_end_the_other_direction() {
     let (mut client, mut server) = (client(), server());
@@ -290,7 +294,11 @@ fn there_is_nothing_to_stop_once_all_data_or_a_reset_arrived() {
     assert!(controls(&mut server).iter().all(|control| !matches!(control, Control::StopSending { .. })));
     assert_eq!(
         events(&mut server),
-        [StreamEvent::Opened { id: CLIENT_UNI }, StreamEvent::Opened { id: CLIENT_BIDI }],
+        [
+            StreamEvent::Opened { id: CLIENT_UNI },
+            StreamEvent::Opened { id: CLIENT_BIDI },
+            StreamEvent::Closed { id: CLIENT_UNI, error: Some(1) }
+        ],
         "who stopped wants no news"
     );
 }
@@ -342,7 +350,8 @@ fn duplicates_bring_nothing_new() {
     assert_eq!(events(&mut server), [StreamEvent::Readable { id: CLIENT_UNI }], "one for both");
     assert_eq!(read_all(&mut server, CLIENT_UNI), Ok((b"abcd".to_vec(), true)));
     server.on_stream(CLIENT_UNI, 0, true, b"abcd").unwrap();
-    assert_eq!((server.len(), events(&mut server)), (0, vec![]), "a late frame does not revive the stream");
+    let closed = StreamEvent::Closed { id: CLIENT_UNI, error: None };
+    assert_eq!((server.len(), events(&mut server)), (0, vec![closed]), "a late frame does not revive the stream");
 }
 
 #[test]
@@ -396,7 +405,8 @@ fn a_reset_at_the_end_of_the_data_is_no_fin() {
     let id = CLIENT_UNI;
     server.on_stream(id, 0, false, b"abc").unwrap();
     server.on_reset_stream(id, 1, 3).unwrap();
-    assert_eq!(events(&mut server), [StreamEvent::Opened { id }, StreamEvent::Reset { id, code: 1 }]);
+    let closed = StreamEvent::Closed { id, error: Some(1) };
+    assert_eq!(events(&mut server), [StreamEvent::Opened { id }, StreamEvent::Reset { id, code: 1 }, closed]);
 }
 
 #[test]
@@ -411,7 +421,12 @@ fn one_direction_lives_on_when_the_other_is_reset() {
     assert_eq!(read_all(&mut client, id), Ok((b"still here".to_vec(), true)));
     assert_eq!(
         events(&mut server),
-        [StreamEvent::Opened { id }, StreamEvent::Reset { id, code: 1 }, StreamEvent::Finished { id }]
+        [
+            StreamEvent::Opened { id },
+            StreamEvent::Reset { id, code: 1 },
+            StreamEvent::Finished { id },
+            StreamEvent::Closed { id, error: Some(1) }
+        ]
     );
     assert_eq!((client.len(), server.len()), (0, 0));
 }
@@ -574,6 +589,7 @@ fn counts_above_2_to_the_60_are_errors() {
     assert_eq!(code(server.on_streams_blocked(Dir::Uni, COUNT + 1)), STREAM_LIMIT);
 }
 
+/// S8: only streams that a frame names are told.
 #[test]
 fn a_higher_stream_opens_the_lower_ones_without_telling() {
     let mut server = server();
@@ -595,6 +611,7 @@ fn no_stream_opens_before_the_peers_limits_are_known() {
     assert_eq!(client.open(Dir::Bidi), Ok(CLIENT_BIDI));
 }
 
+/// S11
 #[test]
 fn a_refused_open_is_reported_and_told_when_there_is_more() {
     let mut client = client();
@@ -677,8 +694,8 @@ fn thousands_of_streams_do_not_slow_one_another() {
     for id in &ids {
         assert_eq!(read_all(&mut server, *id), Ok((id.0.to_be_bytes().to_vec(), true)));
     }
-    assert_eq!(events(&mut client).len() as u64, STREAMS);
-    assert_eq!(events(&mut server).len() as u64, STREAMS, "one Opened each; Readable is out of date");
+    assert_eq!(events(&mut client).len() as u64, 2 * STREAMS);
+    assert_eq!(events(&mut server).len() as u64, 2 * STREAMS, "one Opened and Closed each; Readable is out of date");
     assert_eq!((client.len(), server.len()), (0, 0));
     assert_eq!((client.memory_used(), server.memory_used()), (0, 0));
 }

@@ -61,6 +61,23 @@ pub enum Event {
         /// The stream.
         id: StreamId,
     },
+    /// The peer has everything up to `offset`, more than when this was last told: buffers that were lent up to there are
+    /// free. Only where [`Connection::set_acked_events`](super::Connection::set_acked_events) asks for it.
+    StreamAcked {
+        /// The stream.
+        id: StreamId,
+        /// Every byte below was acknowledged.
+        offset: u64,
+    },
+    /// Both directions of the stream are over: everything was delivered and read, or was given up. The stream is
+    /// gone, and this is its last event.
+    StreamClosed {
+        /// The stream.
+        id: StreamId,
+        /// The first application error code that ended a direction, of either end; `None` where both ended in good
+        /// order.
+        error: Option<u64>,
+    },
     /// The peer reset its sending side.
     StreamReset {
         /// The stream.

@@ -7,7 +7,8 @@ use super::{Connection, Event};
 use crate::recovery;
 use crate::settings::TransportSettings;
 use crate::stream::{
-    self, AbortError, CreditError, OpenError, Pace, Peek, Priority, Read, ReadError, StreamEvent, WriteError,
+    self, AbortError, CreditError, OpenError, Pace, Peek, Priority, Read, ReadChunk, ReadError, ReceiveState,
+    SendState, StreamEvent, WriteError,
 };
 use crate::wire::{Dir, StreamId, Time};
 
@@ -46,6 +47,8 @@ pub(super) const fn event(event: StreamEvent) -> Event {
         StreamEvent::Opened { id } => Event::StreamOpened { id },
         StreamEvent::Readable { id } => Event::StreamReadable { id },
         StreamEvent::Writable { id } => Event::StreamWritable { id },
+        StreamEvent::Acked { id, offset } => Event::StreamAcked { id, offset },
+        StreamEvent::Closed { id, error } => Event::StreamClosed { id, error },
         StreamEvent::Finished { id } => Event::StreamFinished { id },
         StreamEvent::Reset { id, code } => Event::StreamReset { id, code },
         StreamEvent::Stopped { id, code } => Event::StreamStopped { id, code },
@@ -158,5 +161,28 @@ impl Connection {
     /// Copies the next bytes of a stream into `out`.
     pub fn read(&mut self, id: StreamId, out: &mut [u8]) -> Result<Read, ReadError> {
         self.streams.read(id, out)
+    }
+
+    /// Takes up to `max` of the next bytes of a stream, as many as lie in one piece: without a copy where they fill a
+    /// quarter of the block that holds them.
+    pub fn read_chunk(&mut self, id: StreamId, max: usize) -> Result<ReadChunk, ReadError> {
+        self.streams.read_chunk(id, max)
+    }
+
+    /// Chooses whether [`Event::StreamAcked`] tells how far the peer has a stream; not at first.
+    pub fn set_acked_events(&mut self, id: StreamId, enabled: bool) -> Result<(), WriteError> {
+        self.streams_open().ok_or(WriteError::UnknownStream)?.set_acked_events(id, enabled)
+    }
+
+    /// The state of the sending side of a stream (RFC 9000 section 3.1); `None` where it is gone or only the peer sends.
+    #[must_use]
+    pub fn send_state(&self, id: StreamId) -> Option<SendState> {
+        self.streams.send_state(id)
+    }
+
+    /// The state of the receiving side of a stream (RFC 9000 section 3.2); `None` where it is gone or only we send.
+    #[must_use]
+    pub fn receive_state(&self, id: StreamId) -> Option<ReceiveState> {
+        self.streams.receive_state(id)
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::events::EventSet;
 use super::receive::Readiness;
 use super::send_buffer::SendBuffer;
-use super::{AbortError, OpenError, Peek, Priority, Read, ReadError, Streams, WriteError};
+use super::{AbortError, OpenError, Peek, Priority, Read, ReadChunk, ReadError, Streams, WriteError};
 use crate::wire::{Dir, StreamId, varint};
 
 impl Streams {
@@ -88,6 +88,21 @@ impl Streams {
         if len == 0 { Err(WriteError::Blocked) } else { Ok(len) }
     }
 
+    /// Chooses whether [`StreamEvent::Acked`](super::StreamEvent::Acked) tells of what the peer has. Not at first.
+    ///
+    /// # Errors
+    /// [`WriteError::UnknownStream`].
+    pub fn set_acked_events(&mut self, id: StreamId, enabled: bool) -> Result<(), WriteError> {
+        let stream = self.table.get_mut(id).ok_or(WriteError::UnknownStream)?;
+        stream.send.as_ref().ok_or(WriteError::UnknownStream)?;
+        stream.acked_events = enabled;
+        if !enabled {
+            stream.events.remove(EventSet::ACKED);
+        }
+        self.queues.settle(id, stream);
+        Ok(())
+    }
+
     /// Ends the stream after what was written. [`StreamEvent::Finished`](super::StreamEvent::Finished) follows
     /// when the peer has everything.
     ///
@@ -123,6 +138,8 @@ impl Streams {
         let Some(unsent) = self.send.track(send, |send| send.reset(code, stopped)) else {
             return false;
         };
+        stream.error.get_or_insert(code);
+        stream.events.remove(EventSet::ACKED);
         self.send_credit.give_back(unsent);
         stream.events.remove(EventSet::WRITABLE);
         if stopped {
@@ -144,7 +161,9 @@ impl Streams {
         }
         let stream = self.table.get_mut(id).ok_or(AbortError::UnknownStream)?;
         let receive = stream.receive.as_mut().ok_or(AbortError::UnknownStream)?;
-        receive.stop(code, &mut self.receive_window, &mut self.pool);
+        if receive.stop(code, &mut self.receive_window, &mut self.pool) {
+            stream.error.get_or_insert(code);
+        }
         stream.events.remove(EventSet::READABLE);
         stream.events.remove(EventSet::RESET);
         self.settle(id);
@@ -215,6 +234,26 @@ impl Streams {
             self.on_end_read(id);
         }
         Ok(Read { len, finished })
+    }
+
+    /// Takes up to `max` readable bytes, as many as lie in one piece, and gives the peer credit for them. A piece that
+    /// fills a quarter of its block, which are 16 KiB but for a stream's first 2 KiB, is handed over without a copy.
+    ///
+    /// The end of the stream is reported as by [`Self::read`].
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`ReadError::Blocked`] where there is nothing, and no end either.
+    pub fn read_chunk(&mut self, id: StreamId, max: usize) -> Result<ReadChunk, ReadError> {
+        self.readiness(id)?;
+        let stream = self.table.get_mut(id).ok_or(ReadError::UnknownStream)?;
+        let receive = stream.receive.as_mut().ok_or(ReadError::UnknownStream)?;
+        let data = receive.take(max, &mut self.receive_window, &mut self.pool);
+        let finished = receive.readiness() == Ok(Readiness::Finished);
+        self.queues.settle(id, stream);
+        if finished {
+            self.on_end_read(id);
+        }
+        Ok(ReadChunk { data, finished })
     }
 
     fn readiness(&self, id: StreamId) -> Result<Readiness, ReadError> {

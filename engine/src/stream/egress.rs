@@ -102,6 +102,9 @@ impl Streams {
         let Some(stream) = self.table.get_mut(chunk.id) else { return };
         let Some(send) = &mut stream.send else { return };
         let finished = self.send.track(send, |send| send.on_acked(chunk));
+        if stream.acked_events && send.buffer.acked_to() > stream.acked_told && !send.is_reset() {
+            stream.events.insert(EventSet::ACKED);
+        }
         if finished {
             stream.events.insert(EventSet::FINISHED);
         }

@@ -1,7 +1,7 @@
 //! What the caller is told of streams.
 //!
 //! A stream holds the set of what is to be told, and has one place in the queue: there are never more entries
-//! than streams. A stream stays until it has nothing left to tell.
+//! than streams. A stream stays until it has nothing left to tell but its end, which is told when it is gone.
 
 use super::receive::ReceivePart;
 use super::send::SendPart;
@@ -19,7 +19,8 @@ impl EventSet {
     pub(super) const RESET: Self = Self(1 << 2);
     pub(super) const STOPPED: Self = Self(1 << 3);
     pub(super) const WRITABLE: Self = Self(1 << 4);
-    pub(super) const FINISHED: Self = Self(1 << 5);
+    pub(super) const ACKED: Self = Self(1 << 5);
+    pub(super) const FINISHED: Self = Self(1 << 6);
 
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
@@ -62,6 +63,11 @@ impl Stream {
                 let writable = self.send.as_ref().is_some_and(SendPart::is_open);
                 writable.then_some(StreamEvent::Writable { id })
             }
+            EventSet::ACKED => {
+                let offset = self.send.as_ref().map(|send| send.buffer.acked_to())?;
+                self.acked_told = offset;
+                Some(StreamEvent::Acked { id, offset })
+            }
             EventSet::FINISHED => Some(StreamEvent::Finished { id }),
             _ => None,
         }
@@ -90,6 +96,6 @@ impl Streams {
                 return event;
             }
         }
-        None
+        self.closed.pop_front().map(|(id, error)| StreamEvent::Closed { id, error })
     }
 }

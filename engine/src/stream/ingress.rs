@@ -40,6 +40,7 @@ impl Streams {
         let Some(stream) = self.table.receiving(id)? else { return Ok(()) };
         let Some(receive) = &mut stream.receive else { return Ok(()) };
         if receive.on_reset(code, final_size, &mut self.receive_window, &mut self.pool)? {
+            stream.error.get_or_insert(code);
             stream.events.remove(EventSet::READABLE);
             stream.events.insert(EventSet::RESET);
         }

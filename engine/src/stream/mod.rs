@@ -37,7 +37,10 @@ pub use priority::Priority;
 pub use receive::ReceiveState;
 pub use send::SendState;
 
+use alloc::collections::VecDeque;
 use core::ops::Range;
+
+use bytes::Bytes;
 
 use self::concurrency::MAX_STREAMS;
 use self::flow_control::{ReceiveWindow, SendCredit};
@@ -111,6 +114,15 @@ pub struct Peek<'a> {
 pub struct Read {
     /// How many bytes.
     pub len: usize,
+    /// The stream ended: these bytes were its last.
+    pub finished: bool,
+}
+
+/// What a read brought, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadChunk {
+    /// The bytes.
+    pub data: Bytes,
     /// The stream ended: these bytes were its last.
     pub finished: bool,
 }
@@ -214,13 +226,28 @@ pub enum StreamEvent {
         /// The stream.
         id: StreamId,
     },
+    /// The peer has everything up to `offset`: more than when this was last told. Only where
+    /// [`Streams::set_acked_events`] asks for it.
+    Acked {
+        /// The stream.
+        id: StreamId,
+        /// Every byte below was acknowledged.
+        offset: u64,
+    },
+    /// Both parts are over: everything was delivered and read, or was given up. The stream is gone, and this is its
+    /// last event.
+    Closed {
+        /// The stream.
+        id: StreamId,
+        /// The first error code that ended a part, of either end; `None` where both ended in good order.
+        error: Option<u64>,
+    },
     /// The peer has all data and the end.
     Finished {
         /// The stream.
         id: StreamId,
     },
-    /// The peer reset the stream; what was not read is gone, and reading is over. A stream that is over on both
-    /// sides is gone with this event.
+    /// The peer reset the stream; what was not read is gone, and reading is over.
     Reset {
         /// The stream.
         id: StreamId,
@@ -334,6 +361,10 @@ pub struct Streams {
     send_credit: SendCredit,
     /// The peer gave credit after it had been used up, which nobody was told of yet.
     credit_available: bool,
+    /// Streams that are gone, and the first error of each, which nobody was told of yet. A stream that the peer opened
+    /// is told before it can go, so that between two rounds of events there are as many as we allow to be open at most,
+    /// and those that the caller opened and gave up.
+    closed: VecDeque<(StreamId, Option<u64>)>,
     send: SendTotals,
     pool: BlockPool,
 }
@@ -350,6 +381,7 @@ impl Streams {
             flow_control: settings.flow_control,
             pace: Pace::default(),
             credit_available: false,
+            closed: VecDeque::new(),
             send_credit: SendCredit::new(0),
             send: SendTotals { cap: settings.send_buffer, buffered: 0, held: 0 },
             pool: BlockPool::default(),
@@ -409,6 +441,7 @@ impl Streams {
         self.queues.settle(id, stream);
         if stream.is_over() {
             self.queues.forget(id, stream);
+            self.closed.push_back((id, stream.error));
             self.table.remove(id);
             self.queues.sweep(&self.table);
             if self.table.len() == 0 {

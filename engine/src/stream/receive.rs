@@ -1,5 +1,7 @@
 //! The receiving part of a stream (RFC 9000 section 3.2).
 
+use bytes::Bytes;
+
 use super::flow_control::{Growth, Pace, ReceiveWindow};
 use super::receive_buffer::{BlockPool, ReceiveBuffer};
 use super::send::Delivery;
@@ -208,17 +210,21 @@ impl ReceivePart {
         Ok(())
     }
 
-    /// The caller's interest ends. Returns whether that is news.
-    pub(super) fn stop(&mut self, code: u64, connection: &mut ReceiveWindow, pool: &mut BlockPool) {
+    /// The caller's interest ends. Returns whether that ended anything.
+    pub(super) fn stop(&mut self, code: u64, connection: &mut ReceiveWindow, pool: &mut BlockPool) -> bool {
         match &mut self.phase {
             Phase::Receiving => {
                 // RFC 9000 section 3.5: with all data here, there is nothing to stop.
                 let stopped = Phase::Stopped { code, delivery: Delivery::Due };
                 self.phase = if self.is_complete() { Phase::StoppedForGood } else { stopped };
                 self.drop_unread(connection, pool);
+                true
             }
-            Phase::Reset { told, .. } => *told = true,
-            Phase::Read | Phase::Stopped { .. } | Phase::StoppedForGood => {}
+            Phase::Reset { told, .. } => {
+                *told = true;
+                false
+            }
+            Phase::Read | Phase::Stopped { .. } | Phase::StoppedForGood => false,
         }
     }
 
@@ -244,6 +250,14 @@ impl ReceivePart {
         self.window.on_read(consumed);
         connection.on_read(consumed);
         consumed
+    }
+
+    /// Takes up to `max` bytes that lie in one piece.
+    pub(super) fn take(&mut self, max: usize, connection: &mut ReceiveWindow, pool: &mut BlockPool) -> Bytes {
+        let data = self.buffer.take(max, pool);
+        self.window.on_read(data.len() as u64);
+        connection.on_read(data.len() as u64);
+        data
     }
 
     /// The caller allows `bytes` more.

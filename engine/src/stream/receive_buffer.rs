@@ -11,6 +11,8 @@ use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::ranges::RangeSet;
 
 const FIRST_BLOCK: usize = 2 * 1024;
@@ -51,6 +53,12 @@ impl BlockPool {
         } else {
             self.held -= block.len();
         }
+    }
+
+    /// A block that the caller took with its bytes.
+    fn hand_over(&mut self, block: Block) -> Bytes {
+        self.held -= block.len();
+        Bytes::from(block)
     }
 
     /// Frees the spare blocks.
@@ -174,6 +182,28 @@ impl ReceiveBuffer {
         bytes
     }
 
+    /// Takes up to `max` readable bytes, as many as lie in one piece. They leave with their block where they fill a
+    /// quarter of it and nothing else that arrived lies in it; otherwise they are copied, so that few bytes never
+    /// hold a large block.
+    pub(super) fn take(&mut self, max: usize, pool: &mut BlockPool) -> Bytes {
+        let data = self.peek();
+        let data = data.get(..max).unwrap_or(data);
+        let (len, (start, size)) = (data.len(), block_span(self.first));
+        let (end, block_end) = (self.read + len as u64, start + size as u64);
+        let rest_is_empty = end == block_end
+            || (end == self.contiguous && self.beyond.first().is_none_or(|beyond| beyond.start >= block_end));
+        if len < size / 4 || !rest_is_empty {
+            let copy = Bytes::copy_from_slice(data);
+            self.consume(len as u64, pool);
+            return copy;
+        }
+        let block = self.blocks.front_mut().and_then(Option::take);
+        let from = (self.read - start) as usize;
+        let data = block.map(|block| pool.hand_over(block).slice(from..from + len)).unwrap_or_default();
+        self.consume(len as u64, pool);
+        data
+    }
+
     /// Drops everything.
     pub(super) fn clear(&mut self, pool: &mut BlockPool) {
         self.release(pool);
@@ -216,6 +246,36 @@ mod tests {
         assert_eq!(buffer.peek(), [2; 5]);
     }
 
+    #[test]
+    fn large_pieces_leave_with_their_block_and_small_ones_are_copied() {
+        let (mut buffer, mut pool) = (ReceiveBuffer::default(), BlockPool::default());
+        let all: Vec<u8> = (0..(FIRST_BLOCK + 2 * BLOCK) as u64).map(byte).collect();
+        buffer.insert(0, &all[..FIRST_BLOCK + 8000], &mut pool);
+        let address = buffer.peek().as_ptr();
+        assert_eq!(buffer.take(100, &mut pool), all[..100], "copied");
+        let first = buffer.take(usize::MAX, &mut pool);
+        assert_eq!((first.as_ptr(), &first[..]), (address.wrapping_add(100), &all[100..FIRST_BLOCK]));
+        let address = buffer.peek().as_ptr();
+        let second = buffer.take(usize::MAX, &mut pool);
+        assert_eq!((second.as_ptr(), &second[..]), (address, &all[FIRST_BLOCK..FIRST_BLOCK + 8000]));
+        assert_eq!(pool.held(), 0, "the blocks are the caller's");
+        // The rest of the second block arrives in a new one; what lies behind a gap keeps its block here.
+        buffer.insert(FIRST_BLOCK as u64 + 8000, &all[FIRST_BLOCK + 8000..FIRST_BLOCK + 14_000], &mut pool);
+        buffer.insert(FIRST_BLOCK as u64 + 15_000, &all[FIRST_BLOCK + 15_000..], &mut pool);
+        let address = buffer.peek().as_ptr();
+        let copied = buffer.take(usize::MAX, &mut pool);
+        assert_eq!(copied, all[FIRST_BLOCK + 8000..FIRST_BLOCK + 14_000]);
+        assert_ne!(copied.as_ptr(), address);
+        buffer.insert(FIRST_BLOCK as u64 + 14_000, &all[FIRST_BLOCK + 14_000..FIRST_BLOCK + 15_000], &mut pool);
+        let mut rest = Vec::new();
+        while buffer.read() < buffer.contiguous() {
+            rest.extend_from_slice(&buffer.take(5000, &mut pool));
+        }
+        assert_eq!(rest, all[FIRST_BLOCK + 14_000..]);
+        pool.clear();
+        assert_eq!(pool.held(), 0);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
@@ -235,7 +295,13 @@ mod tests {
                 let peeked = buffer.peek();
                 prop_assert_eq!(peeked, &all[buffer.read() as usize..][..peeked.len()]);
                 prop_assert_eq!(peeked.is_empty(), buffer.read() == expected);
-                buffer.consume(read.min(peeked.len()) as u64, &mut pool);
+                if read % 2 == 0 {
+                    buffer.consume(read.min(peeked.len()) as u64, &mut pool);
+                } else {
+                    let start = buffer.read() as usize;
+                    let taken = buffer.take(read, &mut pool);
+                    prop_assert_eq!(&taken[..], &all[start..start + taken.len()]);
+                }
             }
             buffer.clear(&mut pool);
             pool.clear();

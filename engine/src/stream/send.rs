@@ -204,6 +204,11 @@ impl SendPart {
         self.reset.as_ref().filter(|reset| reset.stopped).map(|reset| reset.code)
     }
 
+    /// Whether the stream was reset.
+    pub(super) fn is_reset(&self) -> bool {
+        self.reset.is_some()
+    }
+
     fn reset_due(&self) -> bool {
         self.reset.as_ref().is_some_and(|reset| reset.delivery == Delivery::Due)
     }

@@ -79,6 +79,11 @@ impl SendBuffer {
         self.end - self.acked_to
     }
 
+    /// Every byte below was acknowledged.
+    pub(super) fn acked_to(&self) -> u64 {
+        self.acked_to
+    }
+
     /// How many bytes were written, ever.
     pub(super) fn end(&self) -> u64 {
         self.end

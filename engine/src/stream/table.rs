@@ -25,6 +25,11 @@ pub(super) struct Stream {
     pub(super) send: Option<SendPart>,
     pub(super) receive: Option<ReceivePart>,
     pub(super) events: EventSet,
+    /// The first error code that ended a part, of either end.
+    pub(super) error: Option<u64>,
+    /// Whether the caller wants to hear of acknowledgments, and how far it was told.
+    pub(super) acked_events: bool,
+    pub(super) acked_told: u64,
     pub(super) in_events: Ticket,
     pub(super) in_control: Ticket,
     pub(super) in_waiting: Ticket,
@@ -194,6 +199,9 @@ fn create(side: Side, ours: &Limits, growth: Growth, peer: &Limits, id: StreamId
         send: sends.then(|| SendPart::new(send_limit(side, peer, id))),
         receive: receive_window.map(|window| ReceivePart::new(window, growth)),
         events: EventSet::default(),
+        error: None,
+        acked_events: false,
+        acked_told: 0,
         in_events: Ticket::default(),
         in_control: Ticket::default(),
         in_waiting: Ticket::default(),
