@@ -278,3 +278,23 @@ proptest! {
         }
     }
 }
+
+/// RFC 9369 section 5: a token is of the version that its connection agreed on, and of no use in another.
+#[test]
+fn a_token_is_for_its_version() {
+    use quillon::wire::Version;
+    let mut pair = pair(TokenSettings { per_connection: 2, ..TokenSettings::default() });
+    pair.connected();
+    let mut tokens = tokens(&mut pair);
+    let mut retried = |version: Version, token: Vec<u8>| {
+        pair.server.sent.clear();
+        let mut config = ClientConfig { token, ..client_config(TransportSettings::default()) };
+        config.transport.versions.chosen = version;
+        pair.connect_with(&config, "localhost");
+        pair.settle();
+        assert!(pair.client.saw(&Event::HandshakeConfirmed).is_some(), "{:?}", pair.client.events);
+        packet::parse(&pair.server.sent[0], 8).unwrap().ty == PacketType::Retry
+    };
+    assert!(retried(Version::V2, tokens.pop().unwrap()));
+    assert!(!retried(Version::V1, tokens.pop().unwrap()));
+}

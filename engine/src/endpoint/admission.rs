@@ -14,7 +14,7 @@ use crate::error::TransportErrorCode;
 use crate::packet::{self, Layout, PacketType};
 use crate::path::MIN_DATAGRAM_SIZE;
 use crate::settings::ServerConfig;
-use crate::token::Verdict;
+use crate::token::{self, Verdict};
 use crate::wire::{ConnectionId, Ecn, FourTuple, Side, Time, Version};
 
 /// A client's first connection ID for the server is at least so long (RFC 9000 section 7.2).
@@ -252,7 +252,8 @@ impl Endpoint {
         let verdict = if token.is_empty() {
             Verdict::Absent
         } else {
-            self.tokens.judge(server.crypto.as_ref(), clock, path.remote, &layout.dcid, token)
+            let client = token::Client { version: layout.version, address: path.remote };
+            self.tokens.judge(server.crypto.as_ref(), clock, client, &layout.dcid, token)
         };
         let (version, destination, source) = (layout.version, layout.dcid, layout.scid);
         let first = First { path, version, destination, source, verdict };
@@ -345,9 +346,10 @@ impl Endpoint {
         else {
             return;
         };
-        let (path, server) = (connection.path(), !connection.side().is_client());
+        let server = !connection.side().is_client();
+        let client = token::Client { version: connection.version(), address: connection.path().remote };
         for _ in 0..if server { self.tokens.per_connection() } else { 0 } {
-            let token = self.tokens.new_token(provider.as_ref(), &mut self.rng, clock, path);
+            let token = self.tokens.new_token(provider.as_ref(), &mut self.rng, clock, client);
             connection.issue_token(token);
         }
         self.slots.set_tokens_due(index, false);
@@ -361,7 +363,8 @@ impl Endpoint {
         let clock = self.clock(now);
         let retry_source = crate::connection::random_id(&mut self.rng, self.ids.len);
         let ids = (&first.destination, &retry_source);
-        let token = self.tokens.retry(provider.as_ref(), &mut self.rng, clock, first.path.remote, ids);
+        let client = token::Client { version: first.version, address: first.path.remote };
+        let token = self.tokens.retry(provider.as_ref(), &mut self.rng, clock, client, ids);
         self.reply(Reply::retry(first, &retry_source, &token, provider.as_ref()));
     }
 

@@ -2,8 +2,8 @@
 //! proof that the client receives at its address.
 //!
 //! A token is sealed: a first byte that tells its kind, 16 random bytes, and an AEAD ciphertext under a key that is
-//! derived from a [`StaticKey`] and those bytes. A Retry token is bound to IP address and port, to both connection IDs of
-//! the Retry, and to the time; a NEW_TOKEN token to the IP address and the time.
+//! derived from a [`StaticKey`] and those bytes. Every token is bound to a version of QUIC (RFC 9369 section 5) and to the
+//! time; a Retry token to IP address and port and to both connection IDs of the Retry, a NEW_TOKEN token to the IP address.
 //!
 //! Invariants: a token is accepted only for what it is bound to, within its lifetime, and a NEW_TOKEN token only once;
 //! what is remembered to that end is bounded, and where the bound is reached tokens are refused, never accepted twice.
@@ -20,7 +20,7 @@ use core::time::Duration;
 
 use crate::crypto::{Provider, StaticKey};
 use crate::rng::Rng;
-use crate::wire::{ConnectionId, FourTuple};
+use crate::wire::{ConnectionId, Version};
 use seal::Opened;
 use spent::Spent;
 
@@ -64,6 +64,14 @@ impl Default for TokenSettings {
             remembered: 10_000,
         }
     }
+}
+
+/// Who shows a token, or is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// The version of its Initial packets, or the one that its connection agreed on.
+    pub(crate) version: Version,
+    pub(crate) address: SocketAddr,
 }
 
 /// What a token says about the client that shows it.
@@ -113,15 +121,15 @@ impl Tokens {
         provider: &dyn Provider,
         rng: &mut Rng,
         clock: u64,
-        client: SocketAddr,
+        client: Client,
         (original, retry_source): (&ConnectionId, &ConnectionId),
     ) -> Vec<u8> {
         seal::retry(provider, self.key.current(), rng.bytes(), clock, client, (original, retry_source))
     }
 
-    /// A token for a later connection from the same IP address.
-    pub(crate) fn new_token(&self, provider: &dyn Provider, rng: &mut Rng, clock: u64, path: FourTuple) -> Vec<u8> {
-        seal::new_token(provider, self.key.current(), rng.bytes(), clock, path.remote.ip())
+    /// A token for a later connection of the same version from the same IP address.
+    pub(crate) fn new_token(&self, provider: &dyn Provider, rng: &mut Rng, clock: u64, client: Client) -> Vec<u8> {
+        seal::new_token(provider, self.key.current(), rng.bytes(), clock, client)
     }
 
     /// Judges the token of an Initial that `client` sent to `destination`.
@@ -129,7 +137,7 @@ impl Tokens {
         &self,
         provider: &dyn Provider,
         clock: u64,
-        client: SocketAddr,
+        client: Client,
         destination: &ConnectionId,
         token: &[u8],
     ) -> Verdict {

@@ -1,8 +1,9 @@
 //! Tokens as bytes.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
+use super::Client;
 use crate::crypto::{CipherSuite, Hash, NONCE_LEN, Provider, Secret, StaticKey, TAG_LEN};
 use crate::wire::{ConnectionId, Reader};
 
@@ -31,7 +32,7 @@ pub(super) fn retry(
     key: &Secret,
     salt: [u8; SALT_LEN],
     issued: u64,
-    client: SocketAddr,
+    client: Client,
     (original, retry_source): (&ConnectionId, &ConnectionId),
 ) -> Vec<u8> {
     let mut body = Vec::with_capacity(TIME_LEN + ConnectionId::MAX_LEN + TAG_LEN);
@@ -45,7 +46,7 @@ pub(super) fn new_token(
     key: &Secret,
     salt: [u8; SALT_LEN],
     issued: u64,
-    client: IpAddr,
+    client: Client,
 ) -> Vec<u8> {
     seal(provider, key, NEW_TOKEN, salt, &address(client), issued.to_be_bytes().to_vec())
 }
@@ -55,7 +56,7 @@ pub(super) fn open(
     provider: &dyn Provider,
     key: &StaticKey,
     token: &[u8],
-    client: SocketAddr,
+    client: Client,
     destination: &ConnectionId,
 ) -> Option<Opened> {
     let mut reader = Reader::new(token);
@@ -64,7 +65,7 @@ pub(super) fn open(
     let sealed = reader.rest();
     let binding = match kind {
         RETRY => retry_binding(client, destination),
-        NEW_TOKEN => address(client.ip()),
+        NEW_TOKEN => address(client),
         _ => return None,
     };
     let body = [Some(key.current()), key.previous()].into_iter().flatten().find_map(|key| {
@@ -112,19 +113,20 @@ fn derive(provider: &dyn Provider, key: &Secret, kind: u8, salt: &[u8; SALT_LEN]
     (Secret::new(sealing).unwrap_or(secret), nonce)
 }
 
-/// What a Retry token is bound to beside its contents: the client's address with its port, and the connection ID that
+/// What a Retry token is bound to beside its contents: the version, the client's address with its port, and the connection ID that
 /// the Retry asks for.
-fn retry_binding(client: SocketAddr, retry_source: &ConnectionId) -> Vec<u8> {
-    let mut binding = address(client.ip());
-    binding.extend_from_slice(&client.port().to_be_bytes());
+fn retry_binding(client: Client, retry_source: &ConnectionId) -> Vec<u8> {
+    let mut binding = address(client);
+    binding.extend_from_slice(&client.address.port().to_be_bytes());
     binding.extend_from_slice(retry_source.as_slice());
     binding
 }
 
-/// The bytes of an address, its family first.
-fn address(ip: IpAddr) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1 + 16 + 2 + ConnectionId::MAX_LEN);
-    match ip {
+/// The bytes of a version and of an IP address, its family first.
+fn address(client: Client) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 + 1 + 16 + 2 + ConnectionId::MAX_LEN);
+    bytes.extend_from_slice(&client.version.0.to_be_bytes());
+    match client.address.ip() {
         IpAddr::V4(ip) => {
             bytes.push(4);
             bytes.extend_from_slice(&ip.octets());
