@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pair::{MILLISECOND, Pair, SECOND};
 use quillon::error::TransportErrorCode;
 use quillon::tls::alert;
-use quillon::tls::rustls::{ClientAuthentication, RustlsClient, RustlsServer};
+use quillon::tls::rustls::{ClientAuthentication, RustlsClient, RustlsServer, SessionStore};
 use quillon::{ClientConfig, ConnectionError, ConnectionHandle, DecisionError, Dir, Event, ServerConfig};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
@@ -157,4 +157,41 @@ fn a_server_rejects() {
     let expected = TransportErrorCode::crypto(alert::ACCESS_DENIED);
     assert_eq!(transport_error(pair.server.closed()), (expected, "not on the list".into(), false));
     assert_eq!(transport_error(pair.client.closed()), (expected, "not on the list".into(), true));
+}
+
+#[test]
+fn a_resumed_session_asks_again_and_sends_no_early_data() {
+    let server =
+        RustlsServer::builder([CHAIN], KEY).alpn(["test"]).session_store(SessionStore::new(4)).build().unwrap();
+    let mut pair = Pair::default();
+    pair.server.endpoint.set_server(Some(Arc::new(ServerConfig::new(Arc::new(server))))).unwrap();
+    let tls = RustlsClient::builder().alpn(["test"]).roots([CA]).ask_for_verdict(true).build().unwrap();
+    let mut config = ClientConfig { early_data: true, ..ClientConfig::new(Arc::new(tls)) };
+    let accept = |pair: &mut Pair, client| {
+        pair.run_for(25 * MILLISECOND);
+        assert_eq!(pair.client.saw(&Event::PeerCertificate), Some(client), "{:?}", pair.client.events);
+        assert!(!pair.client.connection(client).is_handshake_complete());
+        let now = pair.now;
+        pair.client.connection(client).accept_certificate(now).unwrap();
+        pair.settle();
+        assert!(pair.client.connection(client).is_handshake_confirmed());
+    };
+    let first = pair.connect_with(&config, "localhost");
+    accept(&mut pair, first);
+    let session = pair.client.take(|event| match event {
+        Event::NewSession(session) => Some((**session).clone()),
+        _ => None,
+    });
+    config.session = Some(session.expect("a ticket").1);
+
+    pair.client.sent.clear();
+    let second = pair.connect_with(&config, "localhost");
+    if let Ok(id) = pair.client.connection(second).open(Dir::Uni) {
+        let _ = pair.client.connection(second).write(id, b"early");
+    }
+    accept(&mut pair, second);
+    assert!(pair.client.connection(second).is_resumed());
+    assert_eq!(pair.client.connection(second).peer_certificates()[0], CHAIN);
+    let zero_rtt = |datagram: &Vec<u8>| datagram[0] & 0xb0 == 0x90;
+    assert!(!pair.client.sent.iter().any(zero_rtt), "data waits for the verdict");
 }

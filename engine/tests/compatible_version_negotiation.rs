@@ -125,6 +125,22 @@ fn a_client_hello_in_pieces_is_acknowledged_in_the_first_version() {
     assert!(of_server[..switch].iter().all(|(_, ty)| *ty == PacketType::Initial));
 }
 
+/// RFC 9369 section 4.1: a Retry keeps the client's version, and so does the Initial that answers it; then the server moves
+/// on.
+#[test]
+fn a_retry_comes_before_the_move() {
+    let versions = VersionSettings { preferred: vec![V2], ..VersionSettings::default() };
+    let admission = quillon::Admission::AutomaticWithRetry { threshold: 0 };
+    let mut pair = Pair::new(EndpointConfig { admission, ..EndpointConfig::default() }, transport(versions));
+    assert_eq!(connected(&mut pair, &client(V1, &[V1, V2], &[])).2, V2);
+    let of_server = long_headers(&pair.server.sent);
+    assert_eq!(of_server[0], (V1, PacketType::Retry));
+    assert!(of_server[1..].iter().all(|(version, _)| *version == V2), "{of_server:?}");
+    let of_client = long_headers(&pair.client.sent);
+    assert_eq!(of_client[..2], [(V1, PacketType::Initial); 2]);
+    assert!(of_client[2..].iter().all(|(version, _)| *version == V2), "{of_client:?}");
+}
+
 /// Packets of the handshake in any order and with losses, both ways.
 #[test]
 fn losses_and_overtaking_do_not_disturb_the_choice() {
