@@ -8,12 +8,13 @@ use std::rc::Rc;
 use quillon::error::TransportErrorCode;
 use quillon::stream::{OpenError, WriteError};
 use quillon::tls::rustls::RustlsClient;
+use quillon::wire::Version;
 use quillon::{
-    ClientConfig, ConnectionError, ConnectionHandle, Dir, EarlyDataStatus, Event, SavedSession, StreamId,
-    TransportSettings,
+    Admission, ClientConfig, ConnectionError, ConnectionHandle, DatagramSettings, Dir, EarlyDataStatus, EndpointConfig,
+    Event, SavedSession, ServerConfig, StreamId, TransportSettings, VersionSettings,
 };
 
-use resumable::pair::{MILLISECOND, SECOND};
+use resumable::pair::{MILLISECOND, Pair, SECOND};
 use resumable::{Resumable, server_builder};
 
 /// The first packet of a datagram is a 0-RTT packet of version 1.
@@ -367,4 +368,110 @@ fn a_client_can_close_while_early_data_is_on_its_way() {
     resumable.pair.run_for(SECOND);
     let Some(ConnectionError::Transport { code, by_peer: true, .. }) = resumable.pair.server.closed() else { panic!() };
     assert_eq!(code, TransportErrorCode::APPLICATION_ERROR);
+}
+
+/// All early data is lost, and it fills the congestion window: the handshake goes on all the same.
+#[test]
+fn a_handshake_completes_behind_a_window_full_of_lost_early_data() {
+    let mut resumable = Resumable::default();
+    let session = resumable.session();
+    resumable.pair.client.outbound_filter = Some(Box::new(|_, datagram| !is_zero_rtt(datagram)));
+    let data: Vec<u8> = (0..60_000u32).map(|n| (n / 3) as u8).collect();
+    let (client, id) = resume_with(&mut resumable, session, &data);
+    resumable.pair.run_for(3 * SECOND);
+    assert!(resumable.pair.client.connection(client).is_handshake_confirmed());
+    let server = resumable.accepted();
+    assert!(read_all(resumable.pair.server.connection(server), id) == data);
+}
+
+/// C2: after a Retry early data is sent again, and taken.
+#[test]
+fn early_data_is_sent_again_after_a_retry() {
+    let admission = Admission::AutomaticWithRetry { threshold: 0 };
+    let config = EndpointConfig { admission, ..EndpointConfig::default() };
+    let pair = Pair::new(config, TransportSettings::default());
+    let mut resumable = Resumable { pair, ..Resumable::default() };
+    resumable.serve(TransportSettings::default());
+    let session = resumable.session();
+    let (client, id) = resume_with(&mut resumable, session, &[3; 5_000]);
+    resumable.pair.run_for(15 * MILLISECOND);
+    let before = resumable.pair.client.sent.iter().filter(|datagram| is_zero_rtt(datagram)).count();
+    assert_eq!(resumable.pair.server.endpoint.connection_count(), 0, "a Retry, and nothing kept");
+    resumable.pair.run_for(18 * MILLISECOND);
+    let after = resumable.pair.client.sent.iter().filter(|datagram| is_zero_rtt(datagram)).count();
+    assert_eq!(after, 2 * before, "all of it once more");
+    let server = resumable.accepted();
+    assert!(resumable.pair.server.saw(&Event::EarlyDataAccepted).is_some());
+    let connection = resumable.pair.server.connection(server);
+    assert!(!connection.is_handshake_complete());
+    assert_eq!(read_all(connection, id), [3; 5_000]);
+    resumable.pair.settle();
+    assert!(resumable.pair.client.connection(client).is_handshake_confirmed());
+}
+
+/// RFC 9369 section 3.2: 0-RTT packets of version 2 have a type of their own.
+#[test]
+fn early_data_in_version_2() {
+    let versions = VersionSettings { chosen: Version::V2, ..VersionSettings::default() };
+    let mut resumable = Resumable::default();
+    resumable.client.transport.versions = versions;
+    let session = resumable.session();
+    let (_, id) = resume_with(&mut resumable, session, &[4; 5_000]);
+    resumable.pair.run_for(15 * MILLISECOND);
+    let server = resumable.accepted();
+    assert!(resumable.pair.server.saw(&Event::EarlyDataAccepted).is_some());
+    assert_eq!(read_all(resumable.pair.server.connection(server), id), [4; 5_000]);
+    let second = &resumable.pair.client.sent[1];
+    assert_eq!((second[0] & 0xf0, &second[1..5]), (0xe0, &0x6b33_43cf_u32.to_be_bytes()[..]));
+}
+
+/// RFC 9221 section 3: datagrams go out as early data too, under the remembered limit.
+#[test]
+fn datagrams_are_early_data_too() {
+    let datagrams = DatagramSettings { max_frame_size: 1200, ..DatagramSettings::default() };
+    let mut resumable = Resumable::new(TransportSettings { datagrams, ..TransportSettings::default() });
+    let session = resumable.session();
+    let client = resumable.resume(session);
+    let id = resumable.pair.client.connection(client).send_datagram(b"hello"[..].into()).unwrap();
+    resumable.pair.run_for(15 * MILLISECOND);
+    let server = resumable.accepted();
+    let connection = resumable.pair.server.connection(server);
+    assert!(!connection.is_handshake_complete());
+    assert_eq!(connection.recv_datagram().as_deref(), Some(&b"hello"[..]));
+    resumable.pair.settle();
+    assert!(resumable.pair.client.saw(&Event::DatagramAcked { id }).is_some());
+}
+
+/// A datagram in rejected early data is lost, and said to be.
+#[test]
+fn rejected_datagrams_are_lost() {
+    let datagrams = DatagramSettings { max_frame_size: 1200, ..DatagramSettings::default() };
+    let mut resumable = Resumable::new(TransportSettings { datagrams, ..TransportSettings::default() });
+    let session = resumable.session();
+    resumable.store.clear();
+    let client = resumable.resume(session);
+    let id = resumable.pair.client.connection(client).send_datagram(b"hello"[..].into()).unwrap();
+    resumable.pair.settle();
+    assert!(resumable.pair.client.saw(&Event::EarlyDataRejected).is_some());
+    assert!(resumable.pair.client.saw(&Event::DatagramLost { id }).is_some());
+}
+
+/// A server that decides on ClientHellos has the early data as soon as it has decided.
+#[test]
+fn early_data_waits_for_the_decision_on_the_client_hello() {
+    let mut resumable = Resumable::default();
+    let session = resumable.session();
+    let tls = server_builder().session_store(resumable.store.clone());
+    let config = resumable::server_config(tls, TransportSettings::default());
+    let asking = ServerConfig { ask_on_client_hello: true, ..(*config).clone() };
+    resumable.pair.server.endpoint.set_server(Some(asking.into())).unwrap();
+    let (_, id) = resume_with(&mut resumable, session, &[5; 3_000]);
+    resumable.pair.run_for(15 * MILLISECOND);
+    let server = resumable.pair.server.saw(&Event::ClientHello).expect("the server is asked");
+    assert!(resumable.pair.server.saw(&Event::EarlyDataAccepted).is_none());
+    let now = resumable.pair.now;
+    resumable.pair.server.connection(server).choose(now, &config).unwrap();
+    assert_eq!(read_all(resumable.pair.server.connection(server), id), [5; 3_000]);
+    resumable.pair.settle();
+    assert!(resumable.pair.server.connection(server).is_handshake_complete());
 }

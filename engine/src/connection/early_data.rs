@@ -122,14 +122,14 @@ impl Connection {
     }
 
     /// The server has said whether it takes the early data.
-    pub(super) fn on_early_data_answer(&mut self, now: Time, accepted: bool) {
+    pub(super) fn on_early_data_answer(&mut self, now: Time, accepted: bool) -> Result<(), TransportError> {
         if self.early_data.status != EarlyDataStatus::Offered {
-            return;
+            return Ok(());
         }
         if accepted {
             self.early_data.status = EarlyDataStatus::Accepted;
             self.events.push_back(Event::EarlyDataAccepted);
-            return;
+            return self.check_remembered();
         }
         self.early_data.status = EarlyDataStatus::Rejected;
         self.keys.discard_early_data();
@@ -138,7 +138,14 @@ impl Connection {
         let (mut fate, recovery) = self.fate(now);
         recovery.forget_sent(Space::Application, &mut fate);
         self.streams = Streams::new(Side::Client, &super::streams::stream_settings(&self.settings));
+        let (limits, datagram) = match self.handshake.peer() {
+            Some(peer) => (stream_limits(peer), peer.max_datagram_frame_size),
+            None => (Limits::default(), 0),
+        };
+        self.streams.set_peer_limits(&limits);
+        self.datagrams.set_peer_max_frame_size(datagram);
         self.events.push_back(Event::EarlyDataRejected);
+        Ok(())
     }
 
     /// RFC 9000 section 7.4.1: a server that takes early data keeps to the limits under which it was sent.

@@ -365,7 +365,7 @@ impl Connection {
                 tls::Output::KeyLog { label, client_random, secret } => {
                     self.events.push_back(Event::KeyLog(key_log_line(label, &client_random, &secret)));
                 }
-                tls::Output::EarlyData { accepted } => self.on_early_data_answer(now, accepted),
+                tls::Output::EarlyData { accepted } => self.on_early_data_answer(now, accepted)?,
                 tls::Output::SessionTicket(ticket) => self.on_session_ticket(ticket),
                 tls::Output::PeerCertificate => self.on_peer_certificate(),
                 tls::Output::HandshakeComplete => {
