@@ -132,6 +132,7 @@ impl Connection {
         self.prepare_preferred_address();
         let token = super::reset_token(self.crypto.as_ref(), &self.id_settings, &self.handshake.local());
         let parameters = self.handshake.transport_parameters(&self.settings, self.version, Some(token));
+        self.trace_parameters(&parameters);
         let context = early_data_context(&parameters);
         let mut start = self.handshake.tls_start(self.version, &parameters);
         start.early_data_context = &context;

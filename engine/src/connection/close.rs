@@ -48,6 +48,7 @@ impl Connection {
     /// Closes the connection: the peer is told `code` and `reason`, whose first 1024 bytes are sent. Data that was
     /// not sent is dropped. Does nothing on a connection that is closed already.
     pub fn close(&mut self, now: Time, code: u64, reason: &[u8]) {
+        self.begin_turn(now);
         let reason = reason.get(..MAX_REASON).unwrap_or(reason).to_vec();
         let event = ConnectionError::Application { code, reason: reason.clone(), by_peer: false };
         self.begin_closing(now, CloseReason::Application { code, reason }, event);
@@ -115,6 +116,7 @@ impl Connection {
         while let Some(event) = self.poll_room_event() {
             self.events.push_back(event);
         }
+        self.trace_close(&error);
         self.events.push_back(Event::Closed(error));
     }
 

@@ -9,6 +9,7 @@ use super::close::State;
 use super::sent::SentFrame;
 use super::{Connection, Idle, Outgoing, Transmit};
 use crate::crypto::TAG_LEN;
+use crate::diagnostics::Cause;
 use crate::packet::{self, EcnCounts, Frame, LongHeader, PacketType, ShortHeader};
 use crate::path::MIN_DATAGRAM_SIZE;
 use crate::recovery::SentPacket;
@@ -36,18 +37,20 @@ enum Want {
 
 /// A packet in plain text, its tag's room behind it.
 pub(super) struct Draft {
-    level: Level,
-    pn: u64,
-    pn_offset: usize,
-    pn_len: usize,
+    pub(super) level: Level,
+    pub(super) pn: u64,
+    pub(super) pn_offset: usize,
+    pub(super) pn_len: usize,
     /// Where a long header's Length field is.
     length_offset: Option<usize>,
-    start: usize,
+    pub(super) start: usize,
     /// The end of the frames; the tag follows.
     pub(super) end: usize,
     ack_eliciting: bool,
     /// Padding counts as in flight (RFC 9002 section 2).
     padded: bool,
+    /// It is a probe (RFC 9002 section 6.2.4).
+    pub(super) probe: bool,
 }
 
 impl Connection {
@@ -56,6 +59,13 @@ impl Connection {
     ///
     /// `buffer` holds at least one datagram: 1200 bytes, or the size in the statistics where it is larger.
     pub fn transmit(&mut self, now: Time, buffer: &mut [u8]) -> Transmit {
+        self.begin_turn(now);
+        let transmit = self.transmit_batch(now, buffer);
+        self.end_turn(Cause::Local);
+        transmit
+    }
+
+    fn transmit_batch(&mut self, now: Time, buffer: &mut [u8]) -> Transmit {
         match self.state {
             State::Open => {}
             State::Closing(_) => return self.transmit_close(now, buffer),
@@ -238,6 +248,7 @@ impl Connection {
         if draft.ack_eliciting
             && let Some(probes) = self.pending.probes.get_mut(space as usize)
         {
+            draft.probe = *probes > 0;
             *probes = probes.saturating_sub(1);
         }
         if let Some(slot) = self.scratch.get_mut(space as usize) {
@@ -284,7 +295,18 @@ impl Connection {
             return None;
         }
         let end = writer.position();
-        Some(Draft { level, pn, pn_offset, pn_len, length_offset, start, end, ack_eliciting: false, padded: false })
+        Some(Draft {
+            level,
+            pn,
+            pn_offset,
+            pn_len,
+            length_offset,
+            start,
+            end,
+            ack_eliciting: false,
+            padded: false,
+            probe: false,
+        })
     }
 
     fn write_ack(
@@ -389,8 +411,7 @@ impl Connection {
 
     fn seal_and_record(&mut self, now: Time, drafts: [Option<Draft>; 3], datagram: &mut [u8]) {
         self.paths.active_mut().on_sent(datagram.len());
-        self.stats.datagrams_sent += 1;
-        self.stats.bytes_sent += datagram.len() as u64;
+        self.count_datagram(datagram.len(), Ecn::NotEct);
         for draft in drafts.into_iter().flatten() {
             let Some(packet) = datagram.get_mut(draft.start..draft.end + TAG_LEN) else { continue };
             self.seal(&draft, packet);
@@ -407,6 +428,7 @@ impl Connection {
         if let Some(length_offset) = draft.length_offset {
             packet::set_length(packet, length_offset - draft.start, packet.len() - pn_offset);
         }
+        self.trace_packet_sent(draft, packet);
         self.grease_quic_bit(packet);
         self.keys.seal(draft.level, draft.pn, pn_offset, draft.pn_len, packet);
     }
@@ -465,7 +487,7 @@ impl Connection {
     }
 }
 
-const fn control_frame(control: &Control) -> Frame<'static> {
+pub(super) const fn control_frame(control: &Control) -> Frame<'static> {
     match *control {
         Control::MaxData { limit } => Frame::MaxData { limit },
         Control::MaxStreamData { id, limit } => Frame::MaxStreamData { id, limit },

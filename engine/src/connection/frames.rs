@@ -160,6 +160,7 @@ impl Connection {
             issued_tokens: &mut self.issued_tokens,
             congestion: self.congestion.as_mut(),
             stats: &mut self.stats,
+            trace: self.trace.as_deref_mut(),
             largest_ack_acked: None,
         };
         (fate, &mut self.recovery)

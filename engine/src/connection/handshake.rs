@@ -330,6 +330,7 @@ impl Connection {
         session: Option<&SavedSession>,
     ) -> Result<(), TlsError> {
         let parameters = self.handshake.transport_parameters(&self.settings, self.version, None);
+        self.trace_parameters(&parameters);
         let mut start = self.handshake.tls_start(self.version, &parameters);
         if let Some(session) = session {
             self.remember(session);
@@ -406,6 +407,7 @@ impl Connection {
             let PreferredAddress { connection_id: id, stateless_reset_token: reset_token, .. } = preferred;
             self.remote_ids.on_new(Issued { sequence: 1, id, reset_token }, 0)?;
         }
+        self.trace_peer_parameters();
         self.check_remembered()
     }
 
@@ -425,6 +427,7 @@ impl Connection {
         self.handshake.complete = true;
         self.stats.handshake_duration = Some(now.saturating_sub(self.handshake.started));
         self.timers.on_handshake_complete();
+        self.trace_handshake_complete();
         self.events.push_back(Event::HandshakeComplete);
         if !self.side().is_client() {
             self.pending.handshake_done = true;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::close::State;
 use super::{Connection, ConnectionError};
 use crate::crypto::OpenError;
+use crate::diagnostics::{Cause, DropTrigger, TraceEvent};
 use crate::error::{TransportError, TransportErrorCode};
 use crate::packet::{self, Layout, PacketType};
 use crate::path::Arrival;
@@ -14,13 +15,14 @@ use crate::wire::{ConnectionId, Ecn, FourTuple, Level, Space, Time};
 struct Unprotected<'a> {
     level: Level,
     pn: u64,
+    key_phase: bool,
     payload: &'a mut [u8],
 }
 
 /// Why a packet was not processed.
 enum Drop {
     /// It is of no use: damaged, old, a duplicate, not for us.
-    Silently,
+    Silently(DropTrigger),
     /// Its keys may come later.
     NoKeys,
     /// It is authentic and breaks the protocol.
@@ -30,7 +32,7 @@ enum Drop {
 impl From<OpenError> for Drop {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Decrypt => Self::Silently,
+            OpenError::Decrypt => Self::Silently(DropTrigger::DecryptionFailure),
             OpenError::KeyUpdate => Self::Violation(TransportError::new(
                 TransportErrorCode::KEY_UPDATE_ERROR,
                 "packets of both key phases are out of order",
@@ -49,6 +51,12 @@ impl Connection {
     /// Damaged, unauthentic and foreign packets are dropped and counted; authentic ones that break the protocol close
     /// the connection.
     pub fn receive(&mut self, now: Time, path: FourTuple, ecn: Ecn, datagram: &mut [u8]) {
+        self.begin_turn(now);
+        self.receive_datagram(now, path, ecn, datagram);
+        self.end_turn(Cause::Received);
+    }
+
+    fn receive_datagram(&mut self, now: Time, path: FourTuple, ecn: Ecn, datagram: &mut [u8]) {
         match self.state {
             State::Open => {}
             State::Closing(_) => {
@@ -64,10 +72,11 @@ impl Connection {
             && !self.may_arrive_from(&addresses)
         {
             self.stats.packets_dropped += 1;
-            return;
+            return self.tell(&TraceEvent::DatagramDropped { len: datagram.len() });
         }
         self.stats.datagrams_received += 1;
         self.stats.bytes_received += datagram.len() as u64;
+        self.tell(&TraceEvent::DatagramReceived { len: datagram.len(), ecn });
         self.receive_packets(now, ecn, datagram);
         self.paths.arrive_on_active();
         self.replay_undecryptable(now);
@@ -80,8 +89,7 @@ impl Connection {
         let mut rest = datagram;
         while !rest.is_empty() && matches!(self.state, State::Open) {
             let Some(layout) = self.parse_packet(rest) else {
-                self.stats.packets_dropped += 1;
-                return;
+                return self.drop_packet(None, rest.len(), DropTrigger::Invalid);
             };
             // All packets of a datagram are for one connection ID (RFC 9000 section 12.2).
             let same = *destination.get_or_insert(layout.dcid) == layout.dcid;
@@ -90,19 +98,18 @@ impl Connection {
             if same {
                 self.receive_packet(now, ecn, datagram_len, &layout, packet);
             } else {
-                self.stats.packets_dropped += 1;
+                self.drop_packet(Some(layout.ty), layout.len, DropTrigger::ConnectionUnknown);
             }
         }
     }
 
     fn receive_packet(&mut self, now: Time, ecn: Ecn, datagram_len: usize, layout: &Layout, packet: &mut [u8]) {
         match layout.ty {
-            PacketType::VersionNegotiation => return self.on_version_negotiation(packet),
+            PacketType::VersionNegotiation => return self.on_version_negotiation(layout, packet),
             PacketType::Retry => return self.on_retry(now, layout, packet),
             // RFC 9000 section 14.1: a server ignores an Initial in a datagram below 1200 bytes.
             PacketType::Initial if !self.side().is_client() && datagram_len < crate::path::MIN_DATAGRAM_SIZE => {
-                self.stats.packets_dropped += 1;
-                return;
+                return self.drop_packet(Some(layout.ty), layout.len, DropTrigger::Invalid);
             }
             _ => {}
         }
@@ -115,10 +122,14 @@ impl Connection {
                 }
             }
             Err(Drop::NoKeys) if self.may_wait_for_keys(layout.len) => {
+                if !self.replaying {
+                    self.tell(&TraceEvent::PacketBuffered { ty: layout.ty, len: packet.len() });
+                }
                 self.undecryptable.push_back((Vec::from(packet), ecn));
             }
-            Err(Drop::NoKeys | Drop::Silently) => {
-                self.stats.packets_dropped += 1;
+            Err(drop @ (Drop::NoKeys | Drop::Silently(_))) => {
+                let trigger = if let Drop::Silently(trigger) = drop { trigger } else { DropTrigger::KeyUnavailable };
+                self.drop_packet(Some(layout.ty), layout.len, trigger);
                 if layout.ty == PacketType::OneRtt {
                     self.check_stateless_reset(now, tail);
                 }
@@ -129,14 +140,14 @@ impl Connection {
 
     /// Removes header and packet protection (RFC 9001 section 5).
     fn unprotect<'a>(&mut self, now: Time, layout: &Layout, packet: &'a mut [u8]) -> Result<Unprotected<'a>, Drop> {
-        let level = layout.ty.level().ok_or(Drop::Silently)?;
+        let level = layout.ty.level().ok_or(Drop::Silently(DropTrigger::Unexpected))?;
         if level != Level::OneRtt && !self.admits_version(level, layout.version) {
             // A Handshake packet of the version that the server moved to may overtake its Initial.
             let early = level == Level::Handshake && self.handshake.awaits_version();
-            return Err(if early { Drop::NoKeys } else { Drop::Silently });
+            return Err(if early { Drop::NoKeys } else { Drop::Silently(DropTrigger::Unsupported) });
         }
         let space = level.space();
-        let sample = packet::sample(packet, layout.pn_offset).ok_or(Drop::Silently)?;
+        let sample = packet::sample(packet, layout.pn_offset).ok_or(Drop::Silently(DropTrigger::Invalid))?;
         let mask = self.keys.remote_header_mask(level, layout.version, &sample).ok_or_else(|| {
             // Initial keys are only ever discarded; the others are yet to come, or gone with the handshake, or, for early
             // data that is not taken, never there.
@@ -145,17 +156,17 @@ impl Connection {
                 Level::ZeroRtt => !self.awaits_early_data_keys(),
                 Level::Handshake | Level::OneRtt => self.handshake.is_confirmed(),
             };
-            if gone { Drop::Silently } else { Drop::NoKeys }
+            if gone { Drop::Silently(DropTrigger::KeyUnavailable) } else { Drop::NoKeys }
         })?;
-        let unmasked = packet::unmask(packet, layout.pn_offset, mask).ok_or(Drop::Silently)?;
+        let unmasked = packet::unmask(packet, layout.pn_offset, mask).ok_or(Drop::Silently(DropTrigger::Invalid))?;
         let received = self.recovery.received(space);
         let expected = received.largest().map_or(0, |largest| largest + 1);
         let pn = packet::number::decode(unmasked.truncated_pn, unmasked.pn_len, expected);
         if received.is_duplicate(pn) {
-            return Err(Drop::Silently);
+            return Err(Drop::Silently(DropTrigger::Duplicate));
         }
         let header_len = unmasked.header_len(layout.pn_offset);
-        let (header, payload) = packet.split_at_mut_checked(header_len).ok_or(Drop::Silently)?;
+        let (header, payload) = packet.split_at_mut_checked(header_len).ok_or(Drop::Silently(DropTrigger::Invalid))?;
         let payload = if level == Level::OneRtt {
             let keys = self.keys.one_rtt_mut().ok_or(Drop::NoKeys)?;
             let (payload, opened) = keys.open(now, pn, unmasked.key_phase(), header, payload).map_err(Drop::from)?;
@@ -165,16 +176,18 @@ impl Connection {
             }
             payload
         } else {
-            self.keys.open_long(level, layout.version, pn, header, payload).ok_or(Drop::Silently)?
+            self.keys
+                .open_long(level, layout.version, pn, header, payload)
+                .ok_or(Drop::Silently(DropTrigger::DecryptionFailure))?
         };
         // Reserved bits are checked once the packet is known to be authentic (RFC 9000 section 17.2).
         if unmasked.reserved_bits_set() {
             return Err(Drop::Violation(Self::protocol_violation("reserved header bits are set")));
         }
         if space == Space::Application && payload.len() > self.memory_headroom {
-            return Err(Drop::Silently);
+            return Err(Drop::Silently(DropTrigger::Rejected));
         }
-        Ok(Unprotected { level, pn, payload })
+        Ok(Unprotected { level, pn, key_phase: unmasked.key_phase(), payload })
     }
 
     /// An authentic packet.
@@ -185,11 +198,12 @@ impl Connection {
         layout: &Layout,
         packet: &Unprotected<'_>,
     ) -> Result<(), TransportError> {
-        let Unprotected { level, pn, ref payload } = *packet;
+        let Unprotected { level, pn, key_phase, ref payload } = *packet;
         if level != Level::OneRtt && !self.accept_source_id(layout.scid) {
-            self.stats.packets_dropped += 1;
+            self.drop_packet(Some(layout.ty), layout.len, DropTrigger::Unexpected);
             return Ok(());
         }
+        self.trace_packet_received(layout, pn, key_phase, payload);
         if level == Level::Initial {
             self.on_initial_version(layout.version);
         }
@@ -233,7 +247,9 @@ impl Connection {
         for _ in 0..self.undecryptable.len() {
             let Some((mut packet, ecn)) = self.undecryptable.pop_front() else { return };
             if matches!(self.state, State::Open) {
+                self.replaying = true;
                 self.receive_packets(now, ecn, &mut packet);
+                self.replaying = false;
             }
         }
     }
@@ -251,9 +267,9 @@ impl Connection {
             || layout.version != self.version
             || *tag != crate::crypto::retry_tag(self.crypto.as_ref(), self.version, &handshake.original(), body)
         {
-            self.stats.packets_dropped += 1;
-            return;
+            return self.drop_packet(Some(layout.ty), layout.len, DropTrigger::Unexpected);
         }
+        self.trace_unnumbered(layout, &[]);
         self.handshake.retry = Some(layout.scid);
         self.handshake.token = Vec::from(token);
         self.remote_ids.set_handshake_id(layout.scid);

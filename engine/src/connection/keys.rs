@@ -126,6 +126,11 @@ impl KeyRing {
         self.one_rtt.as_mut()
     }
 
+    /// Whether Handshake packets can be read.
+    pub(super) const fn can_read_handshake(&self) -> bool {
+        self.handshake_remote.is_some()
+    }
+
     /// Whether packets of `level` can be written.
     pub(super) const fn can_write(&self, level: Level) -> bool {
         match level {

@@ -32,6 +32,7 @@ mod sent;
 mod streams;
 mod timers;
 mod tokens;
+mod trace;
 mod version_negotiation;
 
 use alloc::boxed::Box;
@@ -46,7 +47,7 @@ use crate::congestion::{Controller, Pacer};
 use crate::connection_id::{LocalIds, RemoteIds, Route};
 use crate::crypto::{self, Secret, initial_keys};
 use crate::datagram::Datagrams;
-use crate::diagnostics::Stats;
+use crate::diagnostics::{Stats, Trace};
 use crate::error::TransportErrorCode;
 use crate::flood::GlitchBudget;
 use crate::path::Paths;
@@ -206,6 +207,10 @@ pub struct Connection {
     glitches: Glitches,
     quic_bit: QuicBit,
     stats: Stats,
+    /// The logs that are kept.
+    trace: Option<Box<Trace>>,
+    /// Whether the packets being processed had to wait for their keys.
+    replaying: bool,
     /// Why the last `transmit` sent nothing: acknowledgments that come while the application has nothing to send do
     /// not grow the window.
     app_limited: bool,
@@ -297,7 +302,7 @@ impl Connection {
         let keys = KeyRing::new(version, initial_keys(crypto.as_ref(), version, &original, side));
         let mut recovery = Recovery::new(streams::recovery_settings(&settings));
         recovery.skip_packet_numbers(rng.fork());
-        Self {
+        let mut connection = Self {
             version,
             id_settings: ids,
             state: State::Open,
@@ -321,6 +326,8 @@ impl Connection {
             quic_bit: QuicBit::default(),
             glitches: Glitches::new(GlitchBudget::new(settings.floods, now)),
             stats: Stats::default(),
+            trace: None,
+            replaying: false,
             app_limited: true,
             memory_headroom: usize::MAX,
             undecryptable: VecDeque::new(),
@@ -328,7 +335,9 @@ impl Connection {
             crypto,
             settings,
             rng,
-        }
+        };
+        connection.start_trace(now, unix_time);
+        connection
     }
 
     /// The next event; `None` when there is none.
@@ -341,7 +350,10 @@ impl Connection {
 
     /// The next event of the rooms that tell the caller.
     fn poll_room_event(&mut self) -> Option<Event> {
-        let event = self.poll_token().or_else(|| self.streams.poll_event().map(streams::event));
+        if let Some(event) = self.poll_token() {
+            return Some(event);
+        }
+        let event = self.streams.poll_event().inspect(|event| self.trace_stream(event)).map(streams::event);
         event.or_else(|| self.datagrams.poll_event().map(datagrams::event))
     }
 
@@ -436,6 +448,7 @@ impl Connection {
             + self.streams.memory_used()
             + self.datagrams.memory_used()
             + self.handshake.memory_used()
+            + self.trace.as_ref().map_or(0, |trace| trace.memory_used())
             + self.undecryptable.iter().map(|(packet, _)| packet.len()).sum::<usize>()
     }
 

@@ -45,8 +45,7 @@ impl Connection {
     /// Probes are repeated by their own schedule, and say nothing of the path in use: neither loss detection nor the
     /// congestion window counts them (RFC 9000 section 9.4).
     fn send_probe(&mut self, now: Time, draft: &Draft, datagram: &mut [u8]) {
-        self.stats.datagrams_sent += 1;
-        self.stats.bytes_sent += datagram.len() as u64;
+        self.count_datagram(datagram.len(), Ecn::NotEct);
         self.seal(draft, datagram);
         if let Some(frames) = self.scratch.get_mut(crate::wire::Space::Application as usize) {
             frames.clear();

@@ -2,11 +2,12 @@
 
 use super::Pending;
 use super::handshake::Handshake;
+use super::trace;
 use crate::congestion::{Controller, RttView};
 use crate::connection_id::{LocalIds, RemoteIds};
 use crate::datagram::{DatagramId, Datagrams};
-use crate::diagnostics::Stats;
-use crate::recovery::{Feedback, Losses, Rtt, SentPacket};
+use crate::diagnostics::{Stats, Trace};
+use crate::recovery::{Feedback, Losses, PacketFate, Rtt, SentPacket};
 use crate::stream::{Chunk, Control, Streams};
 use crate::token::Outbox;
 use crate::wire::{Space, Time};
@@ -53,6 +54,7 @@ pub(super) struct Fate<'a> {
     pub(super) issued_tokens: &'a mut Outbox,
     pub(super) congestion: &'a mut dyn Controller,
     pub(super) stats: &'a mut Stats,
+    pub(super) trace: Option<&'a mut Trace>,
     /// The highest of our acknowledgments that the peer has seen.
     pub(super) largest_ack_acked: Option<u64>,
 }
@@ -84,6 +86,12 @@ impl Feedback<SentFrame> for Fate<'_> {
         self.stats.bytes_lost += packet.size as u64;
     }
 
+    fn resolved(&mut self, space: Space, packet: &SentPacket, fate: PacketFate) {
+        if let Some(trace) = &mut self.trace {
+            trace::resolved(trace, space, packet, fate);
+        }
+    }
+
     fn rtt_updated(&mut self, rtt: &Rtt) {
         self.rtt = rtt_view(rtt);
     }
@@ -91,10 +99,16 @@ impl Feedback<SentFrame> for Fate<'_> {
     fn losses(&mut self, losses: &Losses) {
         if losses.bytes > 0 {
             self.congestion.on_congestion(self.now, losses.largest_sent_time, losses.bytes, losses.persistent, false);
+            if let Some(trace) = &mut self.trace {
+                trace.on_losses(losses.persistent);
+            }
         }
     }
 
     fn frame_lost(&mut self, frame: SentFrame) {
+        if let Some(trace) = &mut self.trace {
+            trace::marked_for_retransmit(trace, &frame);
+        }
         match frame {
             SentFrame::Ack { .. } => {}
             SentFrame::Crypto { space, offset, len } => self.handshake.stream(space).on_lost(offset, len),

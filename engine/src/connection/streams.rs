@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::close::State;
 use super::{Connection, Event};
+use crate::diagnostics::{StreamState, TraceEvent};
 use crate::recovery;
 use crate::settings::TransportSettings;
 use crate::stream::{
@@ -107,7 +108,9 @@ impl Connection {
 
     /// Opens a stream. Blocked where the peer grants no more; [`Event::StreamsAvailable`] follows when it does.
     pub fn open(&mut self, dir: Dir) -> Result<StreamId, OpenError> {
-        self.streams_open().ok_or(OpenError::Closed)?.open(dir)
+        let id = self.streams_open().ok_or(OpenError::Closed)?.open(dir)?;
+        self.trace_opened(id);
+        Ok(id)
     }
 
     /// Sets a stream's place among those that have something to send: the peer does not learn of it. It holds from the
@@ -139,7 +142,9 @@ impl Connection {
 
     /// Abandons the sending side of a stream, with an application error code (RFC 9000 section 19.4).
     pub fn reset(&mut self, id: StreamId, code: u64) -> Result<(), AbortError> {
-        self.streams_open().ok_or(AbortError::UnknownStream)?.reset(id, code)
+        self.streams_open().ok_or(AbortError::UnknownStream)?.reset(id, code)?;
+        self.tell(&TraceEvent::StreamStateUpdated { id, state: StreamState::ResetSent });
+        Ok(())
     }
 
     /// Asks the peer to abandon its sending side (RFC 9000 section 19.5). What arrives is dropped.
@@ -160,7 +165,11 @@ impl Connection {
 
     /// Copies the next bytes of a stream into `out`.
     pub fn read(&mut self, id: StreamId, out: &mut [u8]) -> Result<Read, ReadError> {
-        self.streams.read(id, out)
+        let read = self.streams.read(id, out)?;
+        if read.finished {
+            self.tell(&TraceEvent::StreamStateUpdated { id, state: StreamState::DataRead });
+        }
+        Ok(read)
     }
 
     /// Takes up to `max` of the next bytes of a stream, as many as lie in one piece: without a copy where they fill a

@@ -2,6 +2,7 @@
 
 use super::close::State;
 use super::{Connection, ConnectionError};
+use crate::diagnostics::Cause;
 use crate::path::MIN_DATAGRAM_SIZE;
 use crate::recovery::{TimeoutOutcome, TimerContext};
 use crate::settings::TransportSettings;
@@ -139,6 +140,12 @@ impl Connection {
     /// Does what is due at `now`. Call it when [`timeout`](Self::timeout) has passed, any time later, and
     /// [`transmit`](Self::transmit) after it. Being late is safe.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.begin_turn(now);
+        self.expire(now);
+        self.end_turn(Cause::Timeout);
+    }
+
+    fn expire(&mut self, now: Time) {
         if !matches!(self.state, State::Open) {
             if self.closing_deadline().is_some_and(|deadline| deadline <= now) {
                 self.vanish();

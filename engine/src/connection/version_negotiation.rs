@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use super::{Connection, ConnectionError};
 use crate::crypto::initial_keys;
+use crate::diagnostics::DropTrigger;
 use crate::error::TransportError;
-use crate::packet;
+use crate::packet::{self, Layout};
 use crate::transport_parameters::TransportParameters;
 use crate::version_negotiation::VersionSettings;
 use crate::wire::{Level, Version};
@@ -82,7 +83,7 @@ impl Connection {
     }
 
     /// RFC 9000 section 6.2, RFC 9368 section 4. The caller has compared the connection IDs.
-    pub(super) fn on_version_negotiation(&mut self, packet: &[u8]) {
+    pub(super) fn on_version_negotiation(&mut self, layout: &Layout, packet: &[u8]) {
         let chosen = self.handshake.chosen_version();
         let expected = self.side().is_client()
             && self.handshake.remote.is_none()
@@ -96,9 +97,9 @@ impl Connection {
             .collect();
         // A list with our version is not an answer to us; a reserved version may be there by chance.
         if supported.is_empty() || (supported.contains(&chosen) && !chosen.is_reserved()) {
-            self.stats.packets_dropped += 1;
-            return;
+            return self.drop_packet(Some(layout.ty), layout.len, DropTrigger::Unexpected);
         }
+        self.trace_unnumbered(layout, &supported);
         self.abandon(ConnectionError::VersionNegotiation { supported });
     }
 

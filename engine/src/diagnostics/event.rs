@@ -267,10 +267,6 @@ pub enum TimerType {
     Ack,
     /// The probe timeout (RFC 9002 section 6.2).
     Pto,
-    /// RFC 9000 section 10.1.
-    Idle,
-    /// The handshake timeout.
-    Handshake,
 }
 
 /// What a timer did.
@@ -405,7 +401,7 @@ pub enum TraceEvent<'a> {
     /// Congestion control entered another phase.
     CongestionStateUpdated { old: Option<CongestionState>, new: CongestionState, trigger: Option<CongestionTrigger> },
     /// A timer changed.
-    TimerUpdated { timer: TimerType, space: Option<Space>, change: TimerChange },
+    TimerUpdated { timer: TimerType, space: Space, change: TimerChange },
     /// A packet is taken for lost.
     PacketLost { space: Space, pn: u64, len: usize, trigger: LossTrigger },
     /// Something is to be sent again.

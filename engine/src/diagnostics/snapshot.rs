@@ -7,7 +7,7 @@ use super::event::{
     CongestionState, CongestionTrigger, ConnectionState, Initiator, KeyTrigger, KeyType, Metrics, TimerChange,
     TimerType, TraceEvent,
 };
-use crate::wire::{ConnectionId, FourTuple, Side, Space, Time};
+use crate::wire::{ConnectionId, FourTuple, Side, Space, Time, Version};
 
 /// What is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub path: FourTuple,
     /// The peer's connection ID in use.
     pub remote_id: ConnectionId,
+    /// The version in use.
+    pub version: Version,
     /// The largest datagram.
     pub mtu: u64,
     /// The states that were reached.
@@ -26,8 +28,6 @@ pub struct Snapshot {
     pub keys: Keys,
     /// Loss detection's timer, its space, and when it is due.
     pub loss_timer: Option<(TimerType, Space, Time)>,
-    /// When the idle timeout is due.
-    pub idle_timer: Option<Time>,
 }
 
 /// Which keys are there.
@@ -77,6 +77,10 @@ impl Snapshot {
         tell: &mut impl FnMut(&TraceEvent<'_>),
     ) {
         if let Some(old) = old {
+            if old.version != self.version {
+                let chosen = Some(self.version);
+                tell(&TraceEvent::VersionInformation { server: &[], client: &[], chosen });
+            }
             if old.path != self.path {
                 tell(&TraceEvent::PathAssigned { path: self.path });
             }
@@ -122,21 +126,12 @@ impl Snapshot {
             if let Some((timer, space, due)) = before
                 && (!kept((timer, space, due)) || gone(due) == TimerChange::Expired)
             {
-                tell(&TraceEvent::TimerUpdated { timer, space: Some(space), change: gone(due) });
+                tell(&TraceEvent::TimerUpdated { timer, space, change: gone(due) });
             }
             if let Some((timer, space, due)) = self.loss_timer {
                 let change = TimerChange::Set(due.saturating_sub(now));
-                tell(&TraceEvent::TimerUpdated { timer, space: Some(space), change });
+                tell(&TraceEvent::TimerUpdated { timer, space, change });
             }
-        }
-        let before = old.and_then(|old| old.idle_timer);
-        if before != self.idle_timer {
-            let change = match (before, self.idle_timer) {
-                (_, Some(due)) => TimerChange::Set(due.saturating_sub(now)),
-                (Some(due), None) => gone(due),
-                (None, None) => return,
-            };
-            tell(&TraceEvent::TimerUpdated { timer: TimerType::Idle, space: None, change });
         }
     }
 }

@@ -102,6 +102,11 @@ pub trait Feedback<F> {
     /// A frame needs sending again, if what it says still holds (RFC 9000 section 13.3).
     fn frame_lost(&mut self, frame: F);
 
+    /// What became of a packet of `space`. Called before the packet is reported acknowledged or lost.
+    fn resolved(&mut self, space: Space, packet: &SentPacket, fate: PacketFate) {
+        let _ = (space, packet, fate);
+    }
+
     /// A new RTT sample was taken. Called before anything else that its ACK frame causes.
     fn rtt_updated(&mut self, rtt: &Rtt) {
         let _ = rtt;
@@ -112,6 +117,28 @@ pub trait Feedback<F> {
     fn losses(&mut self, losses: &Losses) {
         let _ = losses;
     }
+}
+
+/// What became of a packet in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketFate {
+    /// It was acknowledged.
+    Acked,
+    /// It is lost by the packet threshold (RFC 9002 section 6.1.1).
+    LostByThreshold,
+    /// It is lost by the time threshold (RFC 9002 section 6.1.2).
+    LostByTime,
+}
+
+/// A timer of loss detection that runs (RFC 9002 appendix A.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LossTimer {
+    /// When it is due.
+    pub due: Time,
+    /// The packet number space that it is for.
+    pub space: Space,
+    /// Whether it is the probe timeout, or else the time threshold.
+    pub probe: bool,
 }
 
 /// Packets in flight that were declared lost together.
@@ -193,7 +220,7 @@ impl<F: Clone> Recovery<F> {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let space = |space| SpaceState {
-            sent: SentPackets::new(settings.initial_packet_number),
+            sent: SentPackets::new(space, settings.initial_packet_number),
             received: ReceivedPackets::new(space, settings.ack_eliciting_threshold),
             probed: None,
         };
@@ -417,10 +444,16 @@ impl<F: Clone> Recovery<F> {
     /// address.
     #[must_use]
     pub fn timeout(&self, ctx: TimerContext) -> Option<Time> {
+        self.timer(ctx).map(|timer| timer.due)
+    }
+
+    /// The timer behind [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn timer(&self, ctx: TimerContext) -> Option<LossTimer> {
         // RFC 9002 section 6.2.1: no PTO while the time threshold is running.
         match self.loss_time() {
-            Some((time, _)) => Some(time),
-            None => self.pto_time(ctx).map(|(time, _)| time),
+            Some((due, space)) => Some(LossTimer { due, space, probe: false }),
+            None => self.pto_time(ctx).map(|(due, space)| LossTimer { due, space, probe: true }),
         }
     }
 

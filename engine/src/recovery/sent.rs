@@ -11,9 +11,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::{Range, RangeInclusive};
 
-use super::{Feedback, Losses, PACKET_THRESHOLD, SentPacket};
+use super::{Feedback, Losses, PACKET_THRESHOLD, PacketFate, SentPacket};
 use crate::error::{TransportError, TransportErrorCode};
-use crate::wire::Time;
+use crate::wire::{Space, Time};
 
 /// How many outstanding packets that are not in flight are remembered. A peer need never acknowledge them.
 const MAX_ACK_ONLY: usize = 256;
@@ -64,6 +64,7 @@ pub(super) struct NewlyAcked {
 
 #[derive(Debug)]
 pub(super) struct SentPackets<F> {
+    space: Space,
     /// Numbers below were never sent.
     first: u64,
     next: u64,
@@ -88,8 +89,9 @@ pub(super) struct SentPackets<F> {
 }
 
 impl<F: Clone> SentPackets<F> {
-    pub(super) const fn new(first: u64) -> Self {
+    pub(super) const fn new(space: Space, first: u64) -> Self {
         Self {
+            space,
             first,
             next: first,
             largest_acked: None,
@@ -274,6 +276,9 @@ impl<F: Clone> SentPackets<F> {
                         losses.bytes += entry.packet.size as u64;
                         losses.largest_sent_time = losses.largest_sent_time.max(entry.packet.time);
                         losses.persistent |= persistent;
+                        let by_threshold = later >= PACKET_THRESHOLD;
+                        let fate = if by_threshold { PacketFate::LostByThreshold } else { PacketFate::LostByTime };
+                        feedback.resolved(self.space, &entry.packet, fate);
                         feedback.packet_lost(&entry.packet);
                     }
                     self.each_frame(&entry, |frame| feedback.frame_lost(frame));
@@ -310,6 +315,7 @@ impl<F: Clone> SentPackets<F> {
             if entry.state == State::NewlyAcked {
                 entry.state = State::Acked;
                 let entry = *entry;
+                feedback.resolved(self.space, &entry.packet, PacketFate::Acked);
                 feedback.packet_acked(&entry.packet);
                 self.each_frame(&entry, |frame| feedback.frame_acked(frame));
             }
@@ -363,7 +369,7 @@ impl<F: Clone> SentPackets<F> {
             forget_from: self.forget_from,
             last_acked_sent: self.last_acked_sent,
             frames_start,
-            ..Self::new(self.first)
+            ..Self::new(self.space, self.first)
         };
     }
 
@@ -466,7 +472,7 @@ mod tests {
     #[test]
     fn a_steady_flight_allocates_nothing_and_leaves_little_below_the_largest_acknowledged() {
         const FLIGHT: u64 = 10_000;
-        let mut sent = SentPackets::new(0);
+        let mut sent = SentPackets::new(Space::Application, 0);
         let mut frames = Vec::new();
         for _ in 0..FLIGHT + 100 {
             send(&mut sent, true, &mut frames);
@@ -486,7 +492,7 @@ mod tests {
 
     #[test]
     fn packets_not_in_flight_are_compacted_away_behind_an_outstanding_one() {
-        let mut sent = SentPackets::new(0);
+        let mut sent = SentPackets::new(Space::Application, 0);
         let mut frames = Vec::new();
         for _ in 0..100 {
             send(&mut sent, true, &mut frames);

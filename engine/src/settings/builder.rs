@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::{SettingsError, TransportSettings};
 use crate::congestion::CongestionControl;
 use crate::datagram::DatagramSettings;
+use crate::diagnostics::{QlogSettings, TextLogSettings};
 use crate::flood::FloodSettings;
 use crate::stream::FlowControl;
 use crate::version_negotiation::VersionSettings;
@@ -51,6 +52,8 @@ setters! {
     keep_alive: Option<Duration>,
     handshake_timeout: Option<Duration>,
     flow_control: FlowControl,
+    qlog: Option<QlogSettings>,
+    text_log: Option<TextLogSettings>,
     datagrams: DatagramSettings,
     versions: VersionSettings,
     packets_per_key: Option<u64>,

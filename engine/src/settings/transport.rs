@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::builder::TransportSettingsBuilder;
 use crate::congestion::CongestionControl;
 use crate::datagram::DatagramSettings;
+use crate::diagnostics::{QlogSettings, TextLogSettings};
 use crate::flood::FloodSettings;
 use crate::stream::FlowControl;
 use crate::version_negotiation::VersionSettings;
@@ -70,6 +71,12 @@ pub struct TransportSettings {
     /// How what the peer may send grows, from the limits above. Default: automatic, as the caller reads; see
     /// [`FlowControl`].
     pub flow_control: FlowControl,
+    /// Records the connection in qlog, for [`poll_qlog`](crate::Connection::poll_qlog). Default: none. What a server's
+    /// first configuration says holds, whatever is [chosen](crate::Connection::choose) later.
+    pub qlog: Option<QlogSettings>,
+    /// Records the connection in lines of text, for [`poll_text_log`](crate::Connection::poll_text_log). Default: none;
+    /// as for `qlog`, a server's first configuration holds.
+    pub text_log: Option<TextLogSettings>,
     /// Datagrams (RFC 9221). Default: they are taken; see [`DatagramSettings`].
     pub datagrams: DatagramSettings,
     /// The versions of QUIC: at most 16 in each list, none of them 0. Default: starts with version 1,
@@ -127,6 +134,8 @@ impl Default for TransportSettings {
             keep_alive: None,
             handshake_timeout: Some(Duration::from_secs(10)),
             flow_control: FlowControl::default(),
+            qlog: None,
+            text_log: None,
             datagrams: DatagramSettings::default(),
             versions: VersionSettings::default(),
             packets_per_key: None,

@@ -68,6 +68,8 @@ impl TransportSettings {
             keep_alive,
             handshake_timeout,
             flow_control,
+            qlog,
+            text_log,
             datagrams,
             versions,
             packets_per_key,
@@ -111,6 +113,10 @@ impl TransportSettings {
             check(*max_window <= varint::MAX, "flow_control.max_window", VARINT)?;
             let stream_window = *max_stream_window <= Limits::MAX_STREAM_WINDOW;
             check(stream_window, "flow_control.max_stream_window", "0 to 4 GiB")?;
+        }
+        let buffers = qlog.map(|qlog| (qlog.buffer, "qlog.buffer"));
+        for (buffer, name) in buffers.into_iter().chain(text_log.map(|log| (log.buffer, "text_log.buffer"))) {
+            check((4 << 10..=64 << 20).contains(&buffer), name, "4 KiB to 64 MiB")?;
         }
         check(datagrams.max_frame_size <= varint::MAX, "datagrams.max_frame_size", VARINT)?;
         check(floods.burst > 0, "floods.burst", "above zero")?;

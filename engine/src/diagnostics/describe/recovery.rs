@@ -56,17 +56,13 @@ pub(super) fn congestion(
     }
 }
 
-pub(super) fn timer(timer: TimerType, space: Option<Space>, change: TimerChange, f: &mut Fields<'_>) {
+pub(super) fn timer(timer: TimerType, space: Space, change: TimerChange, f: &mut Fields<'_>) {
     let timer = match timer {
         TimerType::Ack => "ack",
         TimerType::Pto => "pto",
-        TimerType::Idle => "idle_timeout",
-        TimerType::Handshake => "handshake_timeout",
     };
     f.word("timer_type", timer);
-    if let Some(space) = space {
-        f.word("packet_number_space", space_name(space));
-    }
+    f.word("packet_number_space", space_name(space));
     match change {
         TimerChange::Set(delta) => {
             f.word("event_type", "set");
