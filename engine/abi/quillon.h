@@ -34,7 +34,7 @@
  *     32 u64 the peer's code: after QUILLON_ERR_RESET, QUILLON_ERR_STOPPED; what fits: after QUILLON_ERR_TOO_LARGE
  *     64 u32 event kind, QUILLON_EVENT_*: after poll_event, as all that follows
  *     68 u32 its connection
- *     72 u64 its stream
+ *     72 u64 its stream; where a transport closed, the type of the frame at fault, 0 where not known
  *     80 u64 its code
  *     88 u64 address of its data
  *     96 u32 length of its data

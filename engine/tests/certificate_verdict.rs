@@ -55,7 +55,7 @@ fn server_asks() -> (Pair, ConnectionHandle, ConnectionHandle, Vec<u8>) {
 
 fn transport_error(error: Option<ConnectionError>) -> (TransportErrorCode, String, bool) {
     match error {
-        Some(ConnectionError::Transport { code, reason, by_peer }) => (code, reason, by_peer),
+        Some(ConnectionError::Transport { code, reason, by_peer, .. }) => (code, reason, by_peer),
         other => panic!("{other:?}"),
     }
 }

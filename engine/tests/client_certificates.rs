@@ -64,7 +64,7 @@ fn handshake(server: ServerBuilder, shown: Option<&Issued>) -> (Pair, Option<qui
 fn refused(server: ServerBuilder, shown: Option<&Issued>) -> (u8, String) {
     let (mut pair, handle) = handshake(server, shown);
     assert_eq!(handle, None);
-    let Some(ConnectionError::Transport { code, reason, by_peer: false }) = pair.server.closed() else { panic!() };
+    let Some(ConnectionError::Transport { code, reason, by_peer: false, .. }) = pair.server.closed() else { panic!() };
     let Some(ConnectionError::Transport { code: told, by_peer: true, .. }) = pair.client.closed() else { panic!() };
     assert_eq!(told, code);
     (TransportErrorCode::alert(code).unwrap(), reason)

@@ -37,7 +37,7 @@ fn asked_by(config: &quillon::ClientConfig) -> (Pair, ConnectionHandle, Connecti
 
 fn transport_error(error: Option<ConnectionError>) -> (TransportErrorCode, String, bool) {
     match error {
-        Some(ConnectionError::Transport { code, reason, by_peer }) => (code, reason, by_peer),
+        Some(ConnectionError::Transport { code, reason, by_peer, .. }) => (code, reason, by_peer),
         other => panic!("{other:?}"),
     }
 }

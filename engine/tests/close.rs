@@ -33,7 +33,7 @@ fn l5_a_close_during_the_handshake_hides_the_applications_code() {
     let now = pair.now;
     pair.client.connection(client).close(now, 7, b"private");
     pair.settle();
-    let Some(ConnectionError::Transport { code, reason, by_peer: true }) = pair.server.closed() else { panic!() };
+    let Some(ConnectionError::Transport { code, reason, by_peer: true, .. }) = pair.server.closed() else { panic!() };
     assert_eq!((code, reason.as_str()), (TransportErrorCode::APPLICATION_ERROR, ""));
 }
 

@@ -62,7 +62,7 @@ fn connected(pair: &mut Pair, config: &ClientConfig) -> (ConnectionHandle, Conne
 
 fn transport_error(error: Option<ConnectionError>) -> (TransportErrorCode, bool, String) {
     match error {
-        Some(ConnectionError::Transport { code, by_peer, reason }) => (code, by_peer, reason),
+        Some(ConnectionError::Transport { code, by_peer, reason, .. }) => (code, by_peer, reason),
         other => panic!("{other:?}"),
     }
 }

@@ -101,7 +101,7 @@ fn a_certificate_for_another_name() {
     let mut pair = Pair::default();
     pair.connect_with(&client_config(TransportSettings::default()), "example.org");
     pair.settle();
-    let Some(ConnectionError::Transport { code, by_peer: false, reason }) = pair.client.closed() else { panic!() };
+    let Some(ConnectionError::Transport { code, by_peer: false, reason, .. }) = pair.client.closed() else { panic!() };
     assert_eq!(code.alert(), Some(42), "{reason}");
     assert!(matches!(pair.server.closed(), Some(ConnectionError::Transport { by_peer: true, .. })));
 }

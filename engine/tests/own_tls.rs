@@ -127,7 +127,7 @@ fn a_failure_outside_closes_the_connection() {
     run(&mut client, &mut server);
     let expected = |by_peer| {
         let code = TransportErrorCode::crypto(40);
-        Event::Closed(ConnectionError::Transport { code, reason: "nothing in common".into(), by_peer })
+        Event::Closed(ConnectionError::Transport { code, frame_type: 0, reason: "nothing in common".into(), by_peer })
     };
     assert!(client.events.contains(&expected(true)), "{:?}", client.events);
     assert!(server.events.contains(&expected(false)), "{:?}", server.events);

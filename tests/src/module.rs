@@ -288,7 +288,7 @@ impl Module {
             12 => Event::Closed(match self.status_u32(EVENT_DETAIL) {
                 detail @ (1 | 2) => {
                     let code = TransportErrorCode(code);
-                    ConnectionError::Transport { code, reason: text(), by_peer: detail == 2 }
+                    ConnectionError::Transport { code, frame_type: id.0, reason: text(), by_peer: detail == 2 }
                 }
                 detail @ (3 | 4) => {
                     let reason = self.status_data(EVENT_DATA).to_vec();

@@ -82,7 +82,7 @@ fn a_close_before_the_handshake_ends_both() {
     // The application's code and words are not for Initial packets, which anyone can read (RFC 9000 section 10.2.3).
     let closed = pair.server.take_event(|event| matches!(event, Event::Closed(_)));
     assert!(
-        matches!(&closed, Some((_, Event::Closed(ConnectionError::Transport { code, reason, by_peer: true })))
+        matches!(&closed, Some((_, Event::Closed(ConnectionError::Transport { code, reason, by_peer: true, .. })))
             if code.name() == Some("APPLICATION_ERROR") && reason.is_empty()),
         "{closed:?}"
     );

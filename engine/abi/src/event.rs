@@ -68,8 +68,10 @@ impl Report {
 
 fn closed(error: ConnectionError) -> Report {
     let plain = |detail, error: &ConnectionError| (detail, 0, error.to_string().into_bytes());
+    let mut stream = 0;
     let (detail, code, data) = match error {
-        ConnectionError::Transport { code, reason, by_peer } => {
+        ConnectionError::Transport { code, frame_type, reason, by_peer } => {
+            stream = frame_type;
             let detail = if by_peer { QUILLON_CLOSED_TRANSPORT_PEER } else { QUILLON_CLOSED_TRANSPORT_LOCAL };
             (detail, code.0, reason.into_bytes())
         }
@@ -82,5 +84,5 @@ fn closed(error: ConnectionError) -> Report {
         ConnectionError::VersionNegotiation { .. } => plain(QUILLON_CLOSED_VERSION_NEGOTIATION, &error),
         ConnectionError::StatelessReset => plain(QUILLON_CLOSED_STATELESS_RESET, &error),
     };
-    Report { kind: QUILLON_EVENT_CLOSED, code, data: data.into(), detail, ..Report::default() }
+    Report { kind: QUILLON_EVENT_CLOSED, code, stream, data: data.into(), detail }
 }

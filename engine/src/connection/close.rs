@@ -58,6 +58,7 @@ impl Connection {
     pub(super) fn fail(&mut self, now: Time, error: TransportError) {
         let event = ConnectionError::Transport {
             code: error.code,
+            frame_type: error.frame_type,
             reason: String::from(error.reason.as_ref()),
             by_peer: false,
         };
@@ -81,8 +82,9 @@ impl Connection {
     /// The peer closed the connection (RFC 9000 section 10.2.2).
     pub(super) fn on_peer_close(&mut self, now: Time, close: &ConnectionClose<'_>) {
         let error = match close {
-            ConnectionClose::Transport { code, reason, .. } => ConnectionError::Transport {
+            ConnectionClose::Transport { code, frame_type, reason } => ConnectionError::Transport {
                 code: *code,
+                frame_type: *frame_type,
                 reason: String::from_utf8_lossy(cut(reason)).into_owned(),
                 by_peer: true,
             },

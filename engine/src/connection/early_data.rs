@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Connection, Event};
+use crate::diagnostics::TraceEvent;
 use crate::error::TransportError;
 use crate::resumption::SavedSession;
 use crate::settings::ClientConfig;
@@ -114,6 +115,9 @@ impl Connection {
             if let Some(remembered) = &self.early_data.remembered {
                 self.streams.set_peer_limits(&stream_limits(remembered.get()));
                 self.datagrams.set_peer_max_frame_size(remembered.get().max_datagram_frame_size);
+                if let Some(trace) = &mut self.trace {
+                    trace.record(&TraceEvent::ParametersRestored(remembered.get()));
+                }
             }
         } else {
             self.early_data.status = EarlyDataStatus::Accepted;

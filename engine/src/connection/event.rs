@@ -179,6 +179,8 @@ pub enum ConnectionError {
     Transport {
         /// The error code of the transport.
         code: TransportErrorCode,
+        /// The type of the frame at fault; 0 where it is not known.
+        frame_type: u64,
         /// For people; may be empty.
         reason: String,
         /// Whether the peer closed, or we.
@@ -209,7 +211,7 @@ pub enum ConnectionError {
 impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Transport { code, reason, by_peer } => {
+            Self::Transport { code, reason, by_peer, .. } => {
                 write!(f, "{} closed the connection: {code}", who(*by_peer))?;
                 if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
             }

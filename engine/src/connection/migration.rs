@@ -374,7 +374,7 @@ impl Connection {
         const ERROR: TransportError = TransportError::new(TransportErrorCode::NO_VIABLE_PATH, "no path is left");
         if limited {
             let (code, reason) = (ERROR.code, ERROR.reason.as_ref().into());
-            self.abandon(ConnectionError::Transport { code, reason, by_peer: false });
+            self.abandon(ConnectionError::Transport { code, frame_type: 0, reason, by_peer: false });
         } else {
             self.fail(now, ERROR);
         }

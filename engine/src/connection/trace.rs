@@ -112,7 +112,7 @@ impl Connection {
                 initial: self.keys.can_write(Level::Initial),
                 handshake_local: self.keys.can_write(Level::Handshake),
                 handshake_remote: self.keys.can_read_handshake(),
-                zero_rtt: self.keys.can_write(Level::ZeroRtt),
+                zero_rtt: self.keys.can_write(Level::ZeroRtt) || self.keys.reads_early_data(),
                 one_rtt: self.keys.one_rtt().map(OneRttKeys::updates),
                 previous: self.keys.one_rtt().and_then(OneRttKeys::previous_superseded_at).is_some(),
             },
@@ -144,7 +144,7 @@ impl Connection {
         let payload = packet.get(draft.payload_range()).unwrap_or_default();
         let probe = draft.probe.then_some(PacketTrigger::Probe);
         let key_phase = packet.first().filter(|first| **first & 0x80 == 0).map(|first| first & 0x04 != 0);
-        let Ok(layout) = packet::parse(packet, draft.dcid_len()) else { return };
+        let Ok(layout) = packet::parse_greased(packet, draft.dcid_len()) else { return };
         let exponent = self.settings.ack_delay_exponent.into();
         let event =
             Packet { trigger: probe, ..describe(&layout, draft.pn, key_phase, packet.len(), payload, exponent) };

@@ -21,7 +21,8 @@ pub(super) fn decode(kind: u32, stream: u64, code: u64, detail: u32, data: &[u8]
         11 => Event::KeyLog(text()),
         12 => Event::Closed(match detail {
             1 | 2 => {
-                ConnectionError::Transport { code: TransportErrorCode(code), reason: text(), by_peer: detail == 2 }
+                let (code, by_peer) = (TransportErrorCode(code), detail == 2);
+                ConnectionError::Transport { code, frame_type: stream, reason: text(), by_peer }
             }
             3 | 4 => ConnectionError::Application { code, reason: data.to_vec(), by_peer: detail == 4 },
             5 => ConnectionError::IdleTimeout,
