@@ -5,7 +5,7 @@ mod pair;
 use pair::{MILLISECOND, Pair, SECOND};
 use quillon::packet::{self, LongHeader, PacketType};
 use quillon::wire::{ConnectionId, Side, Version, Writer};
-use quillon::{Ecn, EndpointConfig, Event, RateLimit, ReplyLimits, Transmit, crypto};
+use quillon::{Ecn, EndpointConfig, Event, Idle, RateLimit, ReplyLimits, Transmit, crypto};
 
 /// F10: the client's first flight, and the server's answers until it goes quiet, whatever its timers say.
 #[test]
@@ -28,6 +28,42 @@ fn f10_a_server_sends_no_more_than_three_times_what_it_received() {
     }
     assert!(sent >= 1200, "it answers");
     assert!(sent <= 3 * first.len, "{sent} bytes for {}", first.len);
+}
+
+/// F10: at the limit the server says so and sets no timer to send again (RFC 9002 section 6.2.2.1); the client's next
+/// datagram, whatever is in it, lets it go on.
+#[test]
+fn at_the_limit_a_server_waits_for_the_client() {
+    let mut pair = Pair::default();
+    pair.connect();
+    let mut buffer = vec![0; 65_535];
+    let Transmit::Send(first) = pair.client.endpoint.transmit(pair.now, &mut buffer) else { panic!() };
+    let first = buffer[..first.len].to_vec();
+    pair.server.inject(pair.now, first.clone());
+    let send_all = |pair: &mut Pair| {
+        let mut buffer = vec![0; 65_535];
+        let mut sent = 0;
+        loop {
+            match pair.server.endpoint.transmit(pair.now, &mut buffer) {
+                Transmit::Send(batch) => sent += batch.len,
+                Transmit::Idle(reason) => return (sent, reason),
+            }
+        }
+    };
+    let started = pair.now;
+    let handshake_timeout = started + 10 * SECOND;
+    let (mut sent, mut reason) = send_all(&mut pair);
+    while let Some(next) = pair.server.endpoint.timeout().filter(|next| *next < handshake_timeout) {
+        pair.now = next;
+        pair.server.endpoint.handle_timeout(next);
+        let (more, why) = send_all(&mut pair);
+        (sent, reason) = (sent + more, why);
+    }
+    assert!(sent <= 3 * first.len() && sent > 3 * first.len() - 1200, "{sent}");
+    assert!(matches!(reason, Idle::Amplification | Idle::Nothing), "{reason:?}");
+    assert_eq!(pair.server.endpoint.timeout(), Some(handshake_timeout), "nothing but the end of patience");
+    pair.server.inject(pair.now, first);
+    assert!(pair.server.endpoint.timeout().is_some_and(|next| next < handshake_timeout) || send_all(&mut pair).0 > 0);
 }
 
 /// F9: RFC 9000 section 14.1.

@@ -117,3 +117,16 @@ fn a_late_wake_up_after_the_idle_timeout_is_an_idle_close_and_no_panic() {
     pair.client.endpoint.handle_timeout(now);
     assert!(pair.client.connection(client).is_closed());
 }
+
+/// E4: an idle connection ends without a word, on both ends.
+#[test]
+fn an_idle_close_is_silent() {
+    let mut pair = Pair::default();
+    pair.connected();
+    let sent = (pair.client.sent.len(), pair.server.sent.len());
+    pair.run_for(40 * SECOND);
+    assert_eq!(pair.client.closed(), Some(ConnectionError::IdleTimeout));
+    assert_eq!(pair.server.closed(), Some(ConnectionError::IdleTimeout));
+    assert_eq!((pair.client.sent.len(), pair.server.sent.len()), sent);
+    assert_eq!((pair.client.endpoint.connection_count(), pair.server.endpoint.connection_count()), (0, 0));
+}

@@ -67,7 +67,8 @@ pub struct EndpointConfig {
     pub max_connections: u32,
     /// Who decides about clients' first Initials, where a server configuration is set. Default: automatic.
     pub admission: Admission,
-    /// Clients that may wait for the caller's decision at once; more are refused. Default: 1,000.
+    /// Clients that may wait for the caller's decision at once; more are refused. What they send meanwhile is kept, up to
+    /// 16 datagrams and 64 KiB each and 8 MiB in all. Default: 1,000.
     pub max_incoming: usize,
     /// Address tokens (RFC 9000 section 8.1): their key, their lifetimes and how many.
     pub tokens: TokenSettings,
