@@ -4,7 +4,7 @@ mod pair;
 
 use pair::{MILLISECOND, Pair, SECOND, client_config};
 use quillon::error::TransportErrorCode;
-use quillon::{ConnectionError, Dir, Event, StreamId, TransportSettings};
+use quillon::{ConnectionError, Dir, Event, StreamId, Time, TransportSettings};
 
 #[test]
 fn both_ends_complete_and_confirm() {
@@ -115,4 +115,22 @@ fn nobody_answers() {
     assert_eq!(pair.client.closed(), Some(ConnectionError::HandshakeTimeout));
     assert!(pair.client.saw(&Event::Drained).is_some());
     assert_eq!(pair.client.endpoint.connection_count(), 0);
+}
+
+/// The time of day goes on with the caller's clock: an endpoint that runs for long does not take expired certificates.
+#[test]
+fn certificates_are_judged_at_the_time_of_the_connection() {
+    const YEAR: Time = 366 * 24 * 3_600 * SECOND;
+    let mut pair = Pair::default();
+    pair.connected();
+    // The test certificates were made for a hundred years.
+    pair.now += 100 * YEAR;
+    pair.connect();
+    pair.settle();
+    let closed: Vec<_> = core::iter::from_fn(|| pair.client.closed()).collect();
+    let expired = |error: &ConnectionError| match error {
+        ConnectionError::Transport { code, .. } => code.alert() == Some(45),
+        _ => false,
+    };
+    assert!(closed.iter().any(expired), "{closed:?}");
 }

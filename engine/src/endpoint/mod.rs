@@ -166,20 +166,28 @@ impl Endpoint {
         }
     }
 
-    /// Sets the time of day, since the Unix epoch, at which certificates are judged. Holds for connections made later.
-    /// Address tokens carry it too, counted on from the next call that tells the time; without it they carry the caller's
-    /// clock, and are good only where that is shared.
+    /// Sets the time of day, since the Unix epoch: certificates are judged by it, and address tokens carry it. It goes on
+    /// from the next call that tells the time. Without it certificates are judged as of 1970, and address tokens carry
+    /// the caller's clock: they are good only where that is shared.
     pub const fn set_unix_time(&mut self, unix_time: Duration) {
         self.unix_time = unix_time;
         self.unix_time_at = None;
     }
 
+    /// The time of day at `now`; zero where it was not set.
+    fn unix_time(&mut self, now: Time) -> Duration {
+        if self.unix_time.is_zero() {
+            return Duration::ZERO;
+        }
+        let since = now.saturating_sub(*self.unix_time_at.get_or_insert(now));
+        self.unix_time.saturating_add(Duration::from_nanos(since))
+    }
+
     /// The clock of address tokens, in milliseconds.
     fn clock(&mut self, now: Time) -> u64 {
-        let since = now.saturating_sub(*self.unix_time_at.get_or_insert(now));
-        let nanos =
-            if self.unix_time.is_zero() { u128::from(now) } else { self.unix_time.as_nanos() + u128::from(since) };
-        u64::try_from(nanos / 1_000_000).unwrap_or(u64::MAX)
+        let time = self.unix_time(now);
+        let time = if time.is_zero() { Duration::from_nanos(now) } else { time };
+        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Accepts new connections with `server` from now on; with `None`, none are accepted.
@@ -216,7 +224,7 @@ impl Endpoint {
     }
 
     fn start(&mut self, now: Time, path: FourTuple) -> Start {
-        Start { now, unix_time: self.unix_time, rng: self.rng.fork(), path, ids: self.ids.clone() }
+        Start { now, unix_time: self.unix_time(now), rng: self.rng.fork(), path, ids: self.ids.clone() }
     }
 
     fn check_room(&self) -> Result<(), ConnectError> {
