@@ -54,7 +54,7 @@ fn done(bytes: &[u8]) -> ClientHello {
 }
 
 fn alert(bytes: &[u8]) -> &'static str {
-    let TlsError { alert, reason } = parse(bytes).unwrap_err();
+    let TlsError { alert, reason, .. } = parse(bytes).unwrap_err();
     assert!(!reason.is_empty() && !reason.contains('\n'));
     alert_name(alert)
 }

@@ -153,3 +153,21 @@ fn a_server_may_raise_limits_that_the_client_remembers() {
     let raised = std::iter::from_fn(|| open(&mut puppets).then_some(())).count();
     assert_eq!((remembered as u64, raised), (TransportSettings::default().initial_max_streams_uni, 1));
 }
+
+/// RFC 9001 section 4.6.1: in QUIC a ticket either allows any amount of early data or none.
+#[test]
+fn a_ticket_that_limits_early_data_otherwise_is_a_violation() {
+    let (mut puppets, config) = acquainted();
+    puppets.server_tap.rewrite(|level, mut words| {
+        if level == Level::OneRtt {
+            // The last four bytes of a NewSessionTicket whose only extension is early_data.
+            let len = words.len();
+            assert_eq!(words[len - 8..], [0, 42, 0, 4, 0xff, 0xff, 0xff, 0xff]);
+            words[len - 4] = 0;
+        }
+        words
+    });
+    puppets.pair.connect_with(&config, "localhost");
+    puppets.pair.run_for(60 * MILLISECOND);
+    puppets.assert_closes(Side::Client, Code::PROTOCOL_VIOLATION, "max_early_data_size");
+}

@@ -5,10 +5,10 @@ mod resumable;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quillon::tls::rustls::{SessionStore, TicketKeys};
+use quillon::tls::rustls::{ClientAuthentication, SessionStore, TicketKeys};
 use quillon::transport_parameters::{InvalidRemembered, RememberedParameters};
 use quillon::wire::Version;
-use quillon::{ClientConfig, Event, SessionCache, TransportSettings, VersionSettings};
+use quillon::{ClientConfig, ConnectionError, Event, SessionCache, TransportSettings, VersionSettings};
 
 use resumable::{Resumable, pair, server_builder};
 
@@ -237,4 +237,28 @@ fn stores_and_keys_do_not_show_what_they_hold() {
     let ticket = format!("{:?}", resumable.session().ticket());
     assert_eq!(ticket, "SessionTicket { allows_early_data: true, .. }");
     let _ = Arc::clone(&resumable.store);
+}
+
+/// A session made where no certificate is asked of clients is not resumed where one is required: with a store, and with
+/// tickets, that both servers share.
+#[test]
+fn a_session_without_a_client_certificate_does_not_stand_in_for_one() {
+    let with_store = |store: &Arc<SessionStore>| server_builder().session_store(Arc::clone(store));
+    let with_tickets = |_: &Arc<SessionStore>| server_builder().ticket_keys(TicketKeys::new([1; 32]));
+    let builders: [&dyn Fn(&Arc<SessionStore>) -> quillon::tls::rustls::ServerBuilder; 2] =
+        [&with_store, &with_tickets];
+    for builder in builders {
+        let mut resumable = Resumable::default();
+        resumable.serve_with(builder(&resumable.store), TransportSettings::default());
+        let session = resumable.session();
+        let roots = [include_bytes!("data/ca.der").as_slice()];
+        let strict = builder(&resumable.store).client_certificates(roots, ClientAuthentication::Required);
+        resumable.serve_with(strict, TransportSettings::default());
+        resumable.resume(session);
+        resumable.pair.settle();
+        let Some(ConnectionError::Transport { code, .. }) = resumable.pair.server.closed() else {
+            panic!("the server wants a certificate: {:?}", resumable.pair.server.events)
+        };
+        assert_eq!(code.alert(), Some(116), "certificate_required");
+    }
 }

@@ -340,7 +340,7 @@ impl Connection {
         self.handshake.set_session(config.tls.start(server_name, start)?);
         let now = self.handshake.started;
         if let Err(error) = self.take_tls_output(now) {
-            return Err(TlsError { alert: 80, reason: String::from(error.reason.as_ref()) });
+            return Err(TlsError::new(tls::alert::INTERNAL_ERROR, error.reason));
         }
         Ok(())
     }

@@ -37,7 +37,6 @@ mod version_negotiation;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -396,7 +395,7 @@ impl Connection {
     pub fn export_keying_material(&self, out: &mut [u8], label: &[u8], context: &[u8]) -> Result<(), tls::TlsError> {
         match self.handshake.session() {
             Some(session) => session.export_keying_material(out, label, context),
-            None => Err(tls::TlsError { alert: 80, reason: String::from("the handshake has not started") }),
+            None => Err(tls::TlsError::new(tls::alert::INTERNAL_ERROR, "the handshake has not started")),
         }
     }
 

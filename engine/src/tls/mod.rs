@@ -134,19 +134,30 @@ pub struct TlsError {
     pub alert: u8,
     /// What went wrong, in one line for people, with what to do about it where that is known.
     pub reason: String,
+    /// Where not an alert but a code of the transport tells the peer.
+    transport: Option<TransportErrorCode>,
 }
 
 impl TlsError {
     /// An error.
     #[must_use]
     pub fn new(alert: u8, reason: impl Into<String>) -> Self {
-        Self { alert, reason: reason.into() }
+        Self { alert, reason: reason.into(), transport: None }
+    }
+
+    /// An error that QUIC has a code of its own for, other than that of an alert.
+    #[must_use]
+    pub fn of_transport(code: TransportErrorCode, reason: impl Into<String>) -> Self {
+        Self { alert: alert::ILLEGAL_PARAMETER, reason: reason.into(), transport: Some(code) }
     }
 
     /// The code that CONNECTION_CLOSE carries (RFC 9001 section 4.8).
     #[must_use]
     pub const fn code(&self) -> TransportErrorCode {
-        TransportErrorCode::crypto(self.alert)
+        match self.transport {
+            Some(code) => code,
+            None => TransportErrorCode::crypto(self.alert),
+        }
     }
 }
 

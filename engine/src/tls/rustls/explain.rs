@@ -6,10 +6,16 @@ use alloc::string::{String, ToString};
 use ::rustls::{AlertDescription, CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 
 use super::session::Options;
+use crate::error::TransportErrorCode;
 use crate::tls::{TlsError, alert};
 
 /// The error for people, with the alert that rustls chose, or the one that fits where it chose none.
 pub(super) fn explain(error: &Error, chosen: Option<AlertDescription>, options: &Options) -> TlsError {
+    // RFC 9001 section 4.6.1.
+    if let Error::PeerMisbehaved(PeerMisbehaved::InvalidMaxEarlyDataSize) = error {
+        let reason = "the server's ticket limits early data, which QUIC does with flow control";
+        return TlsError::of_transport(TransportErrorCode::PROTOCOL_VIOLATION, reason);
+    }
     let reason = match error {
         Error::InvalidCertificate(error) if options.server_name.is_none() => client_certificate(error),
         Error::InvalidCertificate(error) => certificate(error, options),

@@ -73,12 +73,24 @@ pub(super) struct Exchange {
 }
 
 /// What a server's session is bound to.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Binding {
     /// A session of one version of QUIC is not resumed in another (RFC 9369 section 5).
     pub(super) version: Version,
+    /// What the server asks of its clients' certificates, which a resumed session does not ask again.
+    pub(super) client_authentication: [u8; 32],
     /// See [`Start::early_data_context`](crate::tls::Start::early_data_context).
     pub(super) early_data_context: Vec<u8>,
+}
+
+impl Binding {
+    /// What a ticket without early data is bound to.
+    pub(super) fn of_tickets(&self) -> [u8; 36] {
+        let mut bound = [0; 36];
+        let parts = self.version.0.to_be_bytes().into_iter().chain(self.client_authentication);
+        bound.iter_mut().zip(parts).for_each(|(bound, byte)| *bound = byte);
+        bound
+    }
 }
 
 std::thread_local! {

@@ -17,12 +17,14 @@ use super::session_store::{BoundSessions, SessionStore};
 use super::tickets::{SealedTickets, TicketKeys};
 use super::verification::{ClientAuthentication, client_verifier};
 use super::{ConfigError, check_protocols, crypto_provider, list_protocols, quic_version};
-use crate::crypto::CipherSuite;
+use crate::crypto::{self, CipherSuite};
 use crate::tls::{ClientHello, Session, Start, TlsError};
 
 /// A server's TLS settings, shared by its connections.
 pub struct RustlsServer {
     config: Arc<ServerConfig>,
+    /// See [`Binding`].
+    client_authentication: [u8; 32],
     key_log: bool,
     ask_for_verdict: bool,
 }
@@ -209,9 +211,29 @@ impl ServerBuilder {
                 config.send_tls13_tickets = self.tickets;
             }
         }
-        let (key_log, ask_for_verdict) = (self.key_log, self.ask_for_verdict);
-        Ok(RustlsServer { config: Arc::new(config), key_log, ask_for_verdict })
+        Ok(RustlsServer {
+            config: Arc::new(config),
+            client_authentication: digest_of(self.client_certificates.as_ref()),
+            key_log: self.key_log,
+            ask_for_verdict: self.ask_for_verdict,
+        })
     }
+}
+
+/// What a server asks of its clients' certificates, in brief.
+fn digest_of(client_certificates: Option<&(Vec<Vec<u8>>, ClientAuthentication)>) -> [u8; 32] {
+    let mut text = Vec::new();
+    if let Some((roots, authentication)) = client_certificates {
+        text.push(match authentication {
+            ClientAuthentication::Optional => 1,
+            ClientAuthentication::Required => 2,
+        });
+        for root in roots {
+            text.extend_from_slice(&(root.len() as u64).to_be_bytes());
+            text.extend_from_slice(root);
+        }
+    }
+    crypto::ring::provider().hmac_sha256(b"quillon client authentication", &text)
 }
 
 impl crate::tls::ServerConfig for RustlsServer {
@@ -231,7 +253,11 @@ impl crate::tls::ServerConfig for RustlsServer {
                 )
             },
         };
-        let binding = Binding { version: start.version, early_data_context: start.early_data_context.to_vec() };
+        let binding = Binding {
+            version: start.version,
+            client_authentication: self.client_authentication,
+            early_data_context: start.early_data_context.to_vec(),
+        };
         let exchange = Exchange { binding: Some(Arc::new(binding)), ..Exchange::default() };
         RustlsSession::start(surroundings(start.rng, start.unix_time), exchange, options, || {
             let parameters = start.transport_parameters.to_vec();

@@ -21,8 +21,8 @@ const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The sessions that a server keeps for its clients to resume, each once (RFC 8446 section 8.1).
 ///
 /// It is bounded: where it is full, the oldest session makes room. Sessions are about 200 bytes, with a client's
-/// certificates more, up to 16 KiB. A session is kept with the version of QUIC and the limits under which it was made,
-/// and lasts for a day: under others, or later, it is as if it were not there.
+/// certificates more, up to 16 KiB. A session is kept with the version of QUIC, the limits and the demands on clients'
+/// certificates under which it was made, and lasts for a day: under others, or later, it is as if it were not there.
 pub struct SessionStore {
     capacity: usize,
     sessions: Mutex<Sessions>,
@@ -129,9 +129,7 @@ impl StoresServerSessions for BoundSessions {
         let binding = scope::exchange(|exchange| exchange.binding.clone())?;
         let now = quillon_ambient::unix_time()?;
         let stored = self.0.lock().remove(key)?;
-        let fits = stored.binding.version == binding.version
-            && stored.binding.early_data_context == binding.early_data_context
-            && now.saturating_sub(stored.created) <= LIFETIME;
+        let fits = stored.binding == binding && now.saturating_sub(stored.created) <= LIFETIME;
         fits.then(|| stored.value.to_vec())
     }
 

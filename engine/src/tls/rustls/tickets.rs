@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 
 use super::scope;
 use crate::crypto::{self, CipherSuite, NONCE_LEN, Provider, TAG_LEN};
-use crate::wire::Version;
 
 /// How long a ticket can be used.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -67,7 +66,7 @@ impl TicketKey {
     }
 }
 
-/// Seals sessions into tickets: the key's name, a nonce, and the time and the session sealed with the version of QUIC
+/// Seals sessions into tickets: the key's name, a nonce, and the time and the session, sealed with what they are bound to
 /// beside them.
 pub(super) struct SealedTickets {
     current: TicketKey,
@@ -84,9 +83,9 @@ impl SealedTickets {
     }
 }
 
-/// A ticket of one version of QUIC is of no use in another (RFC 9369 section 5).
-fn version() -> Option<Version> {
-    scope::exchange(|exchange| exchange.binding.as_ref().map(|binding| binding.version))
+/// What a ticket is of no use without.
+fn bound() -> Option<[u8; 36]> {
+    scope::exchange(|exchange| exchange.binding.as_ref().map(|binding| binding.of_tickets()))
 }
 
 impl ProducesTickets for SealedTickets {
@@ -99,7 +98,7 @@ impl ProducesTickets for SealedTickets {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        let (version, now) = (version()?, quillon_ambient::unix_time()?);
+        let (bound, now) = (bound()?, quillon_ambient::unix_time()?);
         let mut nonce = [0; NONCE_LEN];
         if !quillon_ambient::fill(&mut nonce) {
             return None;
@@ -107,8 +106,7 @@ impl ProducesTickets for SealedTickets {
         let mut sealed = Vec::with_capacity(TIME_LEN + plain.len() + TAG_LEN);
         sealed.extend_from_slice(&now.as_secs().to_be_bytes());
         sealed.extend_from_slice(plain);
-        let aad = version.0.to_be_bytes();
-        crypto::ring::provider().seal(SUITE, self.current.key.as_slice(), &nonce, &aad, &mut sealed);
+        crypto::ring::provider().seal(SUITE, self.current.key.as_slice(), &nonce, &bound, &mut sealed);
         let mut ticket = Vec::with_capacity(HEADER_LEN + sealed.len());
         ticket.extend_from_slice(&self.current.id);
         ticket.extend_from_slice(&nonce);
@@ -117,13 +115,12 @@ impl ProducesTickets for SealedTickets {
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        let (version, now) = (version()?, quillon_ambient::unix_time()?);
+        let (bound, now) = (bound()?, quillon_ambient::unix_time()?);
         let (id, rest) = cipher.split_first_chunk::<KEY_ID_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         let key = [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|key| key.id == *id)?;
         let mut plain = sealed.to_vec();
-        let aad = version.0.to_be_bytes();
-        crypto::ring::provider().open(SUITE, key.key.as_slice(), nonce, &aad, &mut plain).ok()?;
+        crypto::ring::provider().open(SUITE, key.key.as_slice(), nonce, &bound, &mut plain).ok()?;
         let (time, session) = plain.split_first_chunk::<TIME_LEN>()?;
         let age = now.as_secs().saturating_sub(u64::from_be_bytes(*time));
         (age <= LIFETIME.as_secs()).then(|| session.to_vec())
