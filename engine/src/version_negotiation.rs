@@ -24,8 +24,8 @@ pub struct VersionSettings {
     /// Negotiation packets, and declares as fully deployed (RFC 9368 section 5). Those that this crate does not speak
     /// are left out. Default: version 1, version 2.
     pub available: Vec<Version>,
-    /// At a server, the versions that it goes on with where the client's first flight allows, the best first; empty, it
-    /// keeps to the one that the client chose. At a client, the versions that it chooses from after a Version
+    /// At a server, those of `available` that it goes on with where the client's first flight allows, the best first;
+    /// empty, it keeps to the one that the client chose. At a client, the versions that it chooses from after a Version
     /// Negotiation packet, the best first; empty, those of `available`. Default: empty.
     pub preferred: Vec<Version>,
     /// At a client, the version of its very first attempt, where this one reacts to a Version Negotiation packet:
@@ -75,8 +75,10 @@ impl VersionSettings {
     /// The version that a server goes on with: the best of `preferred` that the client, whose first packets are of
     /// version `chosen`, offers and that is compatible with it (RFC 9368 section 2.3).
     pub(crate) fn negotiate(&self, chosen: Version, offered: &[Version]) -> Version {
-        let compatible: Vec<_> = offered.iter().copied().filter(|version| is_compatible(chosen, *version)).collect();
-        select_version(&self.preferred, &compatible).unwrap_or(chosen)
+        // A version that is not declared as deployed would look like a downgrade (RFC 9368 section 4).
+        let possible = |version: &Version| is_compatible(chosen, *version) && self.accepts(*version);
+        let possible: Vec<_> = offered.iter().copied().filter(possible).collect();
+        select_version(&self.preferred, &possible).unwrap_or(chosen)
     }
 
     /// A server's check of what a client says of versions, whose first packets are of version `chosen` (RFC 9368

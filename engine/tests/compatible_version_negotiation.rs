@@ -358,3 +358,52 @@ fn identifiers(parameters: &[u8]) -> Vec<u64> {
     }
     ids
 }
+
+/// What becomes of a client and a server with these settings: the versions of each attempt, the last of which succeeds,
+/// or none. Written down from the RFCs, apart from the engine's code.
+fn expected(chosen: Version, offered: &[Version], spoken: &[Version], preferred: &[Version]) -> Option<Version> {
+    // RFC 9368 section 2.1: a server that does not speak the version lists those that it does.
+    let (chosen, offered) = if spoken.contains(&chosen) {
+        (chosen, [offered, &[chosen]].concat())
+    } else {
+        let next = *offered.iter().find(|version| spoken.contains(version))?;
+        (next, [offered, &[next]].concat())
+    };
+    // RFC 9368 section 2.3: it may go on with any that the client offers.
+    let both = |version: &Version| offered.contains(version) && spoken.contains(version);
+    Some(preferred.iter().copied().find(both).unwrap_or(chosen))
+}
+
+#[test]
+fn every_combination_of_settings_ends_as_the_rfc_says() {
+    let lists: [&[Version]; 5] = [&[], &[V1], &[V2], &[V1, V2], &[V2, V1]];
+    for (chosen, offered) in [V1, V2, RESERVED].into_iter().flat_map(|chosen| lists.map(|offered| (chosen, offered))) {
+        for (spoken, preferred) in lists.into_iter().flat_map(|spoken| lists.map(|preferred| (spoken, preferred))) {
+            let case = format!("{chosen:?} {offered:?} {spoken:?} {preferred:?}");
+            let mut pair = pair(spoken, preferred);
+            let mut config = client(chosen, offered, &[]);
+            let mut agreed = None;
+            for attempt in 0..2 {
+                let handle = pair.connect_with(&config, "localhost");
+                pair.run_for(pair::SECOND);
+                if let Some(connection) = pair.client.endpoint.connection(handle)
+                    && connection.is_handshake_confirmed()
+                {
+                    agreed = Some(connection.version());
+                    break;
+                }
+                match pair.client.closed() {
+                    Some(ConnectionError::VersionNegotiation { supported }) if attempt == 0 => {
+                        let Some(next) = config.after_version_negotiation(&supported) else { break };
+                        config = next;
+                    }
+                    other => {
+                        assert_eq!((other, spoken), (None, &[][..]), "{case}");
+                        break;
+                    }
+                }
+            }
+            assert_eq!(agreed, expected(chosen, offered, spoken, preferred), "{case}");
+        }
+    }
+}

@@ -44,6 +44,10 @@ impl End {
             }
             self.events.push(event);
         }
+        self.transmit(now)
+    }
+
+    fn transmit(&mut self, now: Time) -> Vec<Vec<u8>> {
         let mut buffer = vec![0; 65_535];
         let mut datagrams = Vec::new();
         while let Transmit::Send(batch) = self.endpoint.transmit(now, &mut buffer) {
@@ -116,6 +120,7 @@ fn a_handshake_of_rustls_outside() {
 #[allow(dead_code, reason = "its `main` is not called")]
 mod example;
 
+/// H6: a TLS error closes the connection with its alert.
 #[test]
 fn a_failure_outside_closes_the_connection() {
     let (mut client, mut server) = pair(&crypto::ring::provider());
@@ -187,4 +192,28 @@ fn a_server_reads_no_1_rtt_packets_before_the_handshake_is_complete() {
     let mut buffer = [0; 8];
     let read = server.connection().read(id, &mut buffer).unwrap();
     assert_eq!(&buffer[..read.len], b"early");
+}
+
+/// What the caller does not take counts in the memory budget, and is bounded.
+#[test]
+fn data_that_is_not_taken_is_bounded() {
+    let (mut client, mut server) = pair(&crypto::ring::provider());
+    let idle = client.connection().memory_used();
+    let mut most = 0;
+    // The server gives far more than the client takes: nothing of it.
+    for now in (0..400).map(|n| n * 1_000_000) {
+        let datagrams = client.transmit(now);
+        server.receive(now, datagrams);
+        let datagrams = server.turn(now);
+        client.receive(now, datagrams);
+        let _ = server.connection().submit_crypto(now, Level::Initial, &[2; 2_000]);
+        let datagrams = server.transmit(now);
+        client.receive(now, datagrams);
+        most = most.max(client.connection().memory_used() - idle);
+        if client.connection().is_closed() {
+            break;
+        }
+    }
+    assert!((100 << 10..200 << 10).contains(&most), "{most}");
+    assert!(client.connection().is_closed(), "more than 128 KiB wait");
 }

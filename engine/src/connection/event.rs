@@ -199,7 +199,8 @@ pub enum ConnectionError {
     IdleTimeout,
     /// The handshake took longer than its timeout.
     HandshakeTimeout,
-    /// The server speaks none of our versions.
+    /// The server does not speak the version that was tried. Another attempt may:
+    /// [`ClientConfig::after_version_negotiation`](crate::ClientConfig::after_version_negotiation).
     VersionNegotiation {
         /// The versions that it speaks.
         supported: Vec<Version>,
@@ -224,7 +225,7 @@ impl fmt::Display for ConnectionError {
                 f.write_str("the handshake timed out: check the address, the port, and that UDP passes")
             }
             Self::VersionNegotiation { supported } => {
-                f.write_str("the server speaks no QUIC version of ours, only")?;
+                f.write_str("the server does not speak the QUIC version that was tried, but")?;
                 supported.iter().try_for_each(|version| write!(f, " {:#010x}", version.0))
             }
             Self::StatelessReset => f.write_str("the peer lost the connection's state and reset it"),

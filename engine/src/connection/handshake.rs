@@ -201,11 +201,12 @@ impl Handshake {
     }
 
     pub(super) fn memory_used(&self) -> usize {
-        let hello = match &self.tls {
+        let waiting = match &self.tls {
             Tls::ClientHello(pending) => pending.memory_used(),
-            Tls::None | Tls::Session(_) => 0,
+            Tls::Session(session) => session.memory_used(),
+            Tls::None => 0,
         };
-        hello + self.streams.iter().map(CryptoStream::memory_used).sum::<usize>()
+        waiting + self.streams.iter().map(CryptoStream::memory_used).sum::<usize>()
     }
 
     /// Our own transport parameters, encoded.

@@ -257,6 +257,10 @@ impl Session for ExternalSession {
         Err(TlsError::new(alert::INTERNAL_ERROR, "the TLS session is outside the engine: ask it for keying material"))
     }
 
+    fn memory_used(&self) -> usize {
+        self.waiting_len
+    }
+
     fn external(&mut self) -> Option<&mut ExternalSession> {
         Some(self)
     }

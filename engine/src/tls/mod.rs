@@ -117,6 +117,11 @@ pub trait Session: Send {
     /// Goes on after [`Output::PeerCertificate`].
     fn accept_peer_certificate(&mut self) {}
 
+    /// Bytes that wait for the caller, for the memory budget.
+    fn memory_used(&self) -> usize {
+        0
+    }
+
     /// The session itself, where its handshake is run by the caller; `None` for all others.
     fn external(&mut self) -> Option<&mut external::ExternalSession> {
         None

@@ -106,6 +106,7 @@ const fn days(year: u64, month: u64, day: u64) -> u64 {
 mod tests {
     use super::*;
     use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     #[test]
     fn dates_are_counted_as_on_every_calendar() {
@@ -126,6 +127,20 @@ mod tests {
         let text = "20500101000000Z";
         let der: Vec<u8> = [&[GENERALIZED_TIME, text.len() as u8], text.as_bytes()].concat();
         assert_eq!(time(&der), Some((2_524_608_000, &[][..])));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+            let mut certificate = include_bytes!("../../../tests/data/localhost.der").to_vec();
+            for (at, byte) in changes {
+                let at = at.index(certificate.len());
+                certificate[at] = byte;
+            }
+            if let Some(facts) = read(&certificate) {
+                prop_assert!(facts.not_before <= facts.not_after);
+            }
+        }
     }
 
     #[test]
