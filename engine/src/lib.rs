@@ -44,6 +44,7 @@
 //! Imports run downwards. Rooms on one floor do not import each other.
 //!
 //! - [`endpoint`]: demultiplexing, admission, Retry, version negotiation, stateless resets, the memory budget.
+//! - [`stateless`]: the datagrams that need no connection.
 //! - [`connection`]: the conductor. Ingress, egress, timers, close, events.
 //! - `packet`, `crypto`, `tls`, `token`, `stream`, `recovery`, `congestion`, `path`, `connection_id`: one concept
 //!   of the RFCs each, with its state.
@@ -72,6 +73,7 @@ pub mod recovery;
 pub mod resumption;
 pub mod rng;
 mod settings;
+pub mod stateless;
 pub mod stream;
 pub mod tls;
 pub mod token;

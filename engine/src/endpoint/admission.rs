@@ -9,16 +9,13 @@ use super::reply::Reply;
 use super::waiting::Held;
 use super::{ConnectionHandle, Endpoint};
 use crate::connection::{ConnectError, Connection};
-use crate::crypto::{KeyPair, initial_keys};
 use crate::error::TransportErrorCode;
 use crate::packet::{self, Layout, PacketType};
 use crate::path::MIN_DATAGRAM_SIZE;
 use crate::settings::ServerConfig;
+use crate::stateless::{self, MIN_FIRST_ID_LEN};
 use crate::token::{self, Verdict};
-use crate::wire::{ConnectionId, Ecn, FourTuple, Side, Time, Version};
-
-/// A client's first connection ID for the server is at least so long (RFC 9000 section 7.2).
-const MIN_FIRST_ID: usize = 8;
+use crate::wire::{ConnectionId, Ecn, FourTuple, Time, Version};
 
 /// Why a full server refuses, for people.
 const FULL: &str = "the server is full";
@@ -238,7 +235,7 @@ impl Endpoint {
             }
             PacketType::Initial => self.on_first_initial(now, path, ecn, &layout, datagram),
             // Early data may overtake its Initial (RFC 9000 section 5.2.2).
-            PacketType::ZeroRtt if layout.dcid.len() >= MIN_FIRST_ID || self.waiting.is_asked(&layout.dcid) => {
+            PacketType::ZeroRtt if layout.dcid.len() >= MIN_FIRST_ID_LEN || self.waiting.is_asked(&layout.dcid) => {
                 self.waiting.hold(now, layout.dcid, keep(datagram));
             }
             _ => {}
@@ -261,7 +258,7 @@ impl Endpoint {
         if !packet::has_fixed_bit(datagram) && first.validation() == AddressValidation::None {
             return;
         }
-        if destination.len() < MIN_FIRST_ID && first.validation() != AddressValidation::Retry {
+        if destination.len() < MIN_FIRST_ID_LEN && first.validation() != AddressValidation::Retry {
             return;
         }
         let accepts = match self.config.admission {
@@ -275,8 +272,7 @@ impl Endpoint {
             return self.accept_first(now, &server, &first, ecn, datagram);
         }
         // What is not authentic is not answered.
-        let keys = initial_keys(server.crypto.as_ref(), version, &destination, Side::Server);
-        if !is_authentic(&keys, layout, datagram) {
+        if !stateless::is_authentic(server.crypto.as_ref(), layout, datagram) {
             return;
         }
         if verdict == Verdict::InvalidRetry {
@@ -376,17 +372,4 @@ impl Endpoint {
             self.reply(Reply::close(first, provider.as_ref(), code, reason));
         }
     }
-}
-
-/// Whether the Initial at the start of `datagram` opens with `keys`. The datagram stays as it is.
-fn is_authentic(keys: &KeyPair, layout: &Layout, datagram: &[u8]) -> bool {
-    let Some(mut packet) = datagram.get(..layout.len).map(Vec::from) else { return false };
-    let opened = packet::sample(&packet, layout.pn_offset).and_then(|sample| {
-        let mask = keys.remote.header.mask(&sample);
-        let unmasked = packet::unmask(&mut packet, layout.pn_offset, mask)?;
-        let pn = packet::number::decode(unmasked.truncated_pn, unmasked.pn_len, 0);
-        let (header, payload) = packet.split_at_mut_checked(unmasked.header_len(layout.pn_offset))?;
-        keys.remote.packet.open(pn, header, payload).ok().map(|_| ())
-    });
-    opened.is_some()
 }

@@ -1,57 +1,33 @@
 //! Stateless resets, sent and received (RFC 9000 section 10.3).
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Endpoint;
 use super::reply::Reply;
 use super::slots::ResetKeys;
-use crate::crypto::{Hash, Provider, Secret};
+use crate::crypto::Hash;
+use crate::stateless::{self, MIN_RESET_LEN, RESET_TOKEN_LEN as TOKEN_LEN};
 use crate::wire::{ConnectionId, FourTuple, Time};
 
-const TOKEN_LEN: usize = 16;
 /// A token of a peer, turned into something that nobody can foresee.
 pub(super) type ResetKey = [u8; TOKEN_LEN];
-/// A stateless reset has five bytes before its token at least (RFC 9000 section 10.3).
-const MIN_LEN: usize = 5 + TOKEN_LEN;
-/// A stateless reset that answers a longer packet is not distinguishable from the shortest packets with a connection ID
-/// of 20 bytes (RFC 9000 section 10.3).
-const TYPICAL_LEN: usize = 42;
-/// How much longer than that it may be, so that its length says nothing.
-const LENGTHS: u64 = 22;
 
 impl Endpoint {
-    /// Answers a packet with a short header for a connection that is not there. The answer is smaller than the packet,
-    /// so that two endpoints without state do not go on for ever (RFC 9000 section 10.3.3).
+    /// Answers a packet with a short header for a connection that is not there.
     pub(super) fn send_stateless_reset(&mut self, now: Time, path: FourTuple, id: &ConnectionId, trigger_len: usize) {
         let Some(provider) = self.crypto.clone() else { return };
-        let Some(longest) = trigger_len.checked_sub(1).filter(|longest| *longest >= MIN_LEN) else { return };
-        if id.is_empty() || !self.budgets.stateless_resets.take(now) {
+        if id.is_empty() || trigger_len <= MIN_RESET_LEN || !self.budgets.stateless_resets.take(now) {
             return;
         }
-        let varied = TYPICAL_LEN + (self.rng.u64() % LENGTHS) as usize;
-        let len = if longest <= TYPICAL_LEN { longest } else { varied.min(longest) };
-        let token = self.reset_token_for(provider.as_ref(), id);
-        let mut datagram = vec![0; len];
-        let Some((unpredictable, tail)) = datagram.split_last_chunk_mut() else { return };
-        self.rng.fill(unpredictable);
-        // A short header: the first bit is 0, the fixed bit 1.
-        if let Some(first) = unpredictable.first_mut() {
-            *first = *first & 0x3f | 0x40;
-        }
-        *tail = token;
-        self.reply(Some(Reply { datagram, path }));
-    }
-
-    /// Which of two keys an unknown connection ID was issued under cannot be told: now the one, now the other is taken,
-    /// and a peer that goes on sending gets both. Two answers to one packet could grow without end.
-    fn reset_token_for(&mut self, provider: &dyn Provider, id: &ConnectionId) -> [u8; TOKEN_LEN] {
-        let key: &Secret = match &self.previous_reset_key {
+        // Which of two keys an unknown connection ID was issued under cannot be told: now the one, now the other is
+        // taken, and a peer that goes on sending gets both. Two answers to one packet could grow without end.
+        let key = match &self.previous_reset_key {
             Some(previous) if self.rng.u64() & 1 == 1 => previous,
             _ => &self.ids.reset_key,
         };
-        let mac = provider.hmac_sha256(key.as_slice(), id.as_slice());
-        mac.first_chunk().copied().unwrap_or_default()
+        let token = stateless::reset_token(provider.as_ref(), key, id);
+        let reset = stateless::reset(&mut self.rng, &token, trigger_len);
+        self.reply(reset.map(|datagram| Reply { datagram, path }));
     }
 
     /// Brings up to date by which stateless resets a connection is found. Does nothing where nothing has changed.
@@ -86,7 +62,7 @@ impl Endpoint {
     /// Gives a datagram for no connection ID of ours to the connection that it resets, if there is one: the bytes where
     /// its connection ID would be are random (RFC 9000 section 10.3.1). Tells whether there was one.
     pub(super) fn receive_stateless_reset(&mut self, now: Time, path: FourTuple, datagram: &[u8]) -> bool {
-        let Some(token) = datagram.last_chunk().filter(|_| datagram.len() >= MIN_LEN) else { return false };
+        let Some(token) = datagram.last_chunk().filter(|_| datagram.len() >= MIN_RESET_LEN) else { return false };
         let from_there = (path.remote, [0; TOKEN_LEN])..=(path.remote, [u8::MAX; TOKEN_LEN]);
         if self.resets.range(from_there).next().is_none() {
             return false;

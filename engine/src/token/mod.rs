@@ -68,55 +68,63 @@ impl Default for TokenSettings {
 
 /// Who shows a token, or is to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Client {
-    /// The version of its Initial packets, or the one that its connection agreed on.
-    pub(crate) version: Version,
-    pub(crate) address: SocketAddr,
+pub struct Client {
+    /// The version of its Initial packets, or the one that its connection agreed on (RFC 9369 section 5).
+    pub version: Version,
+    /// Its address.
+    pub address: SocketAddr,
 }
 
 /// What a token says about the client that shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Nothing: there is none, it is not for this client, has expired, was used, or is not of ours.
     Absent,
-    /// It is a Retry token, and not a good one (RFC 9000 section 8.1.3).
+    /// It is a Retry token, and not a good one: the client is told INVALID_TOKEN (RFC 9000 section 8.1.3).
     InvalidRetry,
-    /// The client answers our Retry; its first Initial was sent to `original`.
-    Retry { original: ConnectionId },
-    /// The client has been at this address before.
+    /// The client answers our Retry.
+    Retry {
+        /// The connection ID that its very first Initial was sent to.
+        original: ConnectionId,
+    },
+    /// The client has been at this address before. [Spend](Tokens::spend) the ticket on accepting it.
     NewToken(Ticket),
 }
 
 /// Names a NEW_TOKEN token, so that it can be spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub struct Ticket {
     issued: u64,
     salt: [u8; seal::SALT_LEN],
 }
 
-/// Makes and judges tokens. Times are milliseconds of a clock that all who share the key agree on.
+/// Makes and judges tokens. An [`Endpoint`](crate::Endpoint) does so by itself; this is for callers who do without one.
+/// `clock` is in milliseconds, of a clock that all who share the key agree on.
 #[derive(Debug)]
-pub(crate) struct Tokens {
+pub struct Tokens {
     settings: TokenSettings,
     key: StaticKey,
     spent: Spent,
 }
 
 impl Tokens {
-    /// `seeded` is the key where the settings have none.
-    pub(crate) fn new(settings: TokenSettings, seeded: [u8; 32]) -> Self {
+    /// Tokens under the key of the settings or, where they have none, under `seeded`.
+    #[must_use]
+    pub fn new(settings: TokenSettings, seeded: [u8; 32]) -> Self {
         let key = settings.key.clone().unwrap_or_else(|| StaticKey::new(seeded));
         let spent = Spent::new(settings.remembered);
         Self { settings, key, spent }
     }
 
     /// How many tokens a client gets when its handshake is confirmed.
-    pub(crate) fn per_connection(&self) -> usize {
+    #[must_use]
+    pub fn per_connection(&self) -> usize {
         usize::from(self.settings.per_connection).min(outbox::MAX_TOKENS)
     }
 
     /// A token for a Retry that answers an Initial sent to `original` and asks for one sent to `retry_source`.
-    pub(crate) fn retry(
+    #[must_use]
+    pub fn retry(
         &self,
         provider: &dyn Provider,
         rng: &mut Rng,
@@ -128,12 +136,14 @@ impl Tokens {
     }
 
     /// A token for a later connection of the same version from the same IP address.
-    pub(crate) fn new_token(&self, provider: &dyn Provider, rng: &mut Rng, clock: u64, client: Client) -> Vec<u8> {
+    #[must_use]
+    pub fn new_token(&self, provider: &dyn Provider, rng: &mut Rng, clock: u64, client: Client) -> Vec<u8> {
         seal::new_token(provider, self.key.current(), rng.bytes(), clock, client)
     }
 
     /// Judges the token of an Initial that `client` sent to `destination`.
-    pub(crate) fn judge(
+    #[must_use]
+    pub fn judge(
         &self,
         provider: &dyn Provider,
         clock: u64,
@@ -159,7 +169,7 @@ impl Tokens {
     }
 
     /// A connection is accepted on the strength of this token: no other will be.
-    pub(crate) fn spend(&mut self, clock: u64, ticket: Ticket) {
+    pub fn spend(&mut self, clock: u64, ticket: Ticket) {
         let lifetime = u64::try_from(self.settings.lifetime.as_millis()).unwrap_or(u64::MAX);
         self.spent.insert(ticket, clock.saturating_sub(lifetime));
     }
