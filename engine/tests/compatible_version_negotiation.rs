@@ -141,6 +141,44 @@ fn a_retry_comes_before_the_move() {
     assert!(of_client[2..].iter().all(|(version, _)| *version == V2), "{of_client:?}");
 }
 
+/// A HelloRetryRequest (RFC 8446 section 4.1.4) comes in the version that the server moves to, and the second ClientHello
+/// follows it there.
+#[test]
+fn the_move_comes_with_a_hello_retry_request() {
+    use quillon::tls::rustls::{KeyExchangeGroup, RustlsServer};
+    for (preferred, asks) in [(vec![V2], false), (vec![V2], true), (vec![], false)] {
+        let versions = VersionSettings { preferred: preferred.clone(), ..VersionSettings::default() };
+        let mut pair = Pair::new(EndpointConfig::default(), TransportSettings::default());
+        let chain = [include_bytes!("data/localhost.der").as_slice()];
+        let tls = RustlsServer::builder(chain, include_bytes!("data/localhost.key.der"))
+            .alpn(["test"])
+            .key_exchange_groups(&[KeyExchangeGroup::Secp384r1])
+            .build()
+            .unwrap();
+        let config = quillon::ServerConfig::new(std::sync::Arc::new(tls));
+        let config = quillon::ServerConfig { transport: transport(versions), ask_on_client_hello: asks, ..config };
+        let config = std::sync::Arc::new(config);
+        pair.server.endpoint.set_server(Some(config.clone())).unwrap();
+        let handle = pair.connect_with(&client(V1, &[V1, V2], &[]), "localhost");
+        if asks {
+            pair.run_for(15 * pair::MILLISECOND);
+            let asked = pair.server.saw(&Event::ClientHello).unwrap();
+            let now = pair.now;
+            pair.server.connection(asked).choose(now, &config).unwrap();
+        }
+        pair.settle();
+        assert!(pair.client.connection(handle).is_handshake_confirmed(), "{:?}", pair.client.events);
+        let expected = preferred.first().copied().unwrap_or(V1);
+        assert_eq!(pair.client.connection(handle).version(), expected);
+        let of_client = long_headers(&pair.client.sent);
+        let second = of_client.iter().skip(1).filter(|(_, ty)| *ty == PacketType::Initial);
+        assert!(
+            second.clone().count() >= 1 && second.clone().all(|(version, _)| *version == expected),
+            "{of_client:?}"
+        );
+    }
+}
+
 /// Packets of the handshake in any order and with losses, both ways.
 #[test]
 fn losses_and_overtaking_do_not_disturb_the_choice() {

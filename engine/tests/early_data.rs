@@ -475,3 +475,28 @@ fn early_data_waits_for_the_decision_on_the_client_hello() {
     resumable.pair.settle();
     assert!(resumable.pair.server.connection(server).is_handshake_complete());
 }
+
+/// H7: early data that comes while a server's caller looks at the ClientHello is kept, and read once it has chosen.
+#[test]
+fn early_data_waits_for_a_decision_on_the_client_hello() {
+    use std::sync::Arc;
+    let mut resumable = Resumable::default();
+    let session = resumable.session();
+    let tls = server_builder().session_store(Arc::clone(&resumable.store));
+    let config = resumable::server_config(tls, TransportSettings::default());
+    let asking = ServerConfig { ask_on_client_hello: true, ..(*config).clone() };
+    resumable.pair.server.endpoint.set_server(Some(Arc::new(asking))).unwrap();
+    let (client, id) = resume_with(&mut resumable, session, b"request");
+    let pair = &mut resumable.pair;
+    pair.run_for(15 * MILLISECOND);
+    let server = pair.server.saw(&Event::ClientHello).expect("the question");
+    pair.run_for(200 * MILLISECOND);
+    assert!(pair.server.saw(&Event::StreamOpened { id }).is_none());
+    let now = pair.now;
+    pair.server.connection(server).choose(now, &config).unwrap();
+    assert!(pair.server.connection(server).is_early_data(id), "what was kept is read at once");
+    assert_eq!(read_all(pair.server.connection(server), id), b"request");
+    pair.settle();
+    assert_eq!(pair.client.connection(client).early_data_status(), EarlyDataStatus::Accepted);
+    assert!(pair.client.connection(client).is_handshake_confirmed());
+}

@@ -374,3 +374,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn key_exchange_groups_are_settings() {
+    use quillon::tls::rustls::KeyExchangeGroup::{Secp256r1, Secp384r1, X25519};
+    let client = |groups: &[_]| RustlsClient::builder().alpn(["h3"]).roots([CA]).key_exchange_groups(groups).build();
+    let server = |groups: &[_]| {
+        RustlsServer::builder([CERTIFICATE], KEY).alpn(["h3"]).key_exchange_groups(groups).build().unwrap()
+    };
+    // A server that wants another group than the client tried asks for it.
+    for groups in [&[X25519][..], &[Secp256r1], &[Secp384r1, X25519]] {
+        connect(&client(&[X25519, Secp256r1, Secp384r1]).unwrap(), &server(groups), "localhost").unwrap();
+    }
+    let failure = connect(&client(&[X25519]).unwrap(), &server(&[Secp256r1]), "localhost").err().unwrap();
+    assert_eq!(failure.alert(), (Side::Server, "handshake_failure"));
+    assert!(client(&[]).is_err());
+}

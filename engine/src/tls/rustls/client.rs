@@ -17,7 +17,7 @@ use super::certificates::Certificate;
 use super::scope::{Exchange, ScopeTime, Tap, surroundings};
 use super::session::{ClientTicket, Options, RustlsSession};
 use super::verification::{AcceptAny, ClientAuthentication, HashRule, Pinned, server_verifier};
-use super::{ConfigError, check_protocols, crypto_provider, list_protocols, quic_version};
+use super::{ConfigError, KeyExchangeGroup, check_protocols, crypto_provider, list_protocols, quic_version};
 use crate::crypto::CipherSuite;
 use crate::tls::{Session, Start, TlsError, alert};
 
@@ -43,6 +43,7 @@ pub struct ClientBuilder {
     certificate: Option<Certificate>,
     ask_for_verdict: bool,
     cipher_suites: Vec<CipherSuite>,
+    groups: Vec<KeyExchangeGroup>,
     key_log: bool,
 }
 
@@ -59,6 +60,7 @@ impl RustlsClient {
             certificate: None,
             ask_for_verdict: false,
             cipher_suites: CipherSuite::ALL.to_vec(),
+            groups: KeyExchangeGroup::ALL.to_vec(),
             key_log: false,
         }
     }
@@ -121,6 +123,14 @@ impl ClientBuilder {
         self
     }
 
+    /// The groups to exchange keys in, in order of preference; the first is tried at once, and a server that wants
+    /// another asks for it at the price of a round trip (RFC 8446 section 4.1.4). Default: all, X25519 first.
+    #[must_use]
+    pub fn key_exchange_groups(mut self, groups: &[KeyExchangeGroup]) -> Self {
+        self.groups = groups.to_vec();
+        self
+    }
+
     /// Whether sessions give their secrets for a key log ([`Output::KeyLog`](crate::tls::Output::KeyLog)): who has it
     /// can read the connections.
     #[must_use]
@@ -130,10 +140,10 @@ impl ClientBuilder {
     }
 
     /// The settings. An error where there is no root and certificates are to be verified, where a root cannot be
-    /// read, where a protocol's name is empty or longer than 255 bytes, or where no cipher suite is left.
+    /// read, where a protocol's name is empty or longer than 255 bytes, or where no cipher suite or group is left.
     pub fn build(self) -> Result<RustlsClient, ConfigError> {
         check_protocols(&self.alpn)?;
-        let provider = crypto_provider(&self.cipher_suites)?;
+        let provider = crypto_provider(&self.cipher_suites, &self.groups)?;
         let verifier: Arc<dyn ServerCertVerifier> = if self.accept_any_certificate {
             let (provider, authentication) = (provider.clone(), ClientAuthentication::Optional);
             Arc::new(AcceptAny { provider, authentication })

@@ -37,7 +37,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ::rustls::crypto::{CryptoProvider, ring};
+use ::rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use ::rustls::{SupportedCipherSuite, quic};
 
 use crate::crypto::CipherSuite;
@@ -61,13 +61,41 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-/// ring's algorithms with these cipher suites, in this order.
-fn crypto_provider(suites: &[CipherSuite]) -> Result<Arc<CryptoProvider>, ConfigError> {
+/// A group in which TLS agrees on its secrets (RFC 8446 section 4.2.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyExchangeGroup {
+    /// Curve25519 (RFC 7748).
+    X25519,
+    /// NIST P-256.
+    Secp256r1,
+    /// NIST P-384.
+    Secp384r1,
+}
+
+impl KeyExchangeGroup {
+    /// Every group, in the order of preference that is the default.
+    pub const ALL: [Self; 3] = [Self::X25519, Self::Secp256r1, Self::Secp384r1];
+}
+
+/// ring's algorithms with these cipher suites and groups, in this order.
+fn crypto_provider(suites: &[CipherSuite], groups: &[KeyExchangeGroup]) -> Result<Arc<CryptoProvider>, ConfigError> {
     if suites.is_empty() {
         return Err(ConfigError::new("no cipher suite is enabled: name at least one"));
     }
+    if groups.is_empty() {
+        return Err(ConfigError::new("no key exchange group is enabled: name at least one"));
+    }
     let cipher_suites = suites.iter().map(|suite| rustls_suite(*suite)).collect();
-    Ok(Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() }))
+    let kx_groups = groups.iter().map(|group| rustls_group(*group)).collect();
+    Ok(Arc::new(CryptoProvider { cipher_suites, kx_groups, ..ring::default_provider() }))
+}
+
+fn rustls_group(group: KeyExchangeGroup) -> &'static dyn SupportedKxGroup {
+    match group {
+        KeyExchangeGroup::X25519 => ring::kx_group::X25519,
+        KeyExchangeGroup::Secp256r1 => ring::kx_group::SECP256R1,
+        KeyExchangeGroup::Secp384r1 => ring::kx_group::SECP384R1,
+    }
 }
 
 fn rustls_suite(suite: CipherSuite) -> SupportedCipherSuite {

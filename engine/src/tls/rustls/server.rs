@@ -16,7 +16,7 @@ use super::session::{Options, RustlsSession};
 use super::session_store::{BoundSessions, SessionStore};
 use super::tickets::{SealedTickets, TicketKeys};
 use super::verification::{ClientAuthentication, client_verifier};
-use super::{ConfigError, check_protocols, crypto_provider, list_protocols, quic_version};
+use super::{ConfigError, KeyExchangeGroup, check_protocols, crypto_provider, list_protocols, quic_version};
 use crate::crypto::{self, CipherSuite};
 use crate::tls::{ClientHello, Session, Start, TlsError};
 
@@ -34,6 +34,7 @@ pub struct ServerBuilder {
     certificates: Vec<Certificate>,
     alpn: Vec<Vec<u8>>,
     cipher_suites: Vec<CipherSuite>,
+    groups: Vec<KeyExchangeGroup>,
     key_log: bool,
     resumption: Resumption,
     tickets: usize,
@@ -65,6 +66,7 @@ impl RustlsServer {
             certificates: vec![Certificate::new(None, chain, key)],
             alpn: Vec::new(),
             cipher_suites: CipherSuite::ALL.to_vec(),
+            groups: KeyExchangeGroup::ALL.to_vec(),
             key_log: false,
             resumption: Resumption::None,
             tickets: 2,
@@ -104,6 +106,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn cipher_suites(mut self, suites: &[CipherSuite]) -> Self {
         self.cipher_suites = suites.to_vec();
+        self
+    }
+
+    /// The groups to exchange keys in, in order of preference. A client that has tried another is asked for one of these,
+    /// at the price of a round trip (RFC 8446 section 4.1.4). Default: all, X25519 first.
+    #[must_use]
+    pub fn key_exchange_groups(mut self, groups: &[KeyExchangeGroup]) -> Self {
+        self.groups = groups.to_vec();
         self
     }
 
@@ -175,10 +185,10 @@ impl ServerBuilder {
     }
 
     /// The settings. An error where the key or the chain cannot be read, where they do not belong together, where a
-    /// protocol's name is empty or longer than 255 bytes, or where no cipher suite is left.
+    /// protocol's name is empty or longer than 255 bytes, or where no cipher suite or group is left.
     pub fn build(self) -> Result<RustlsServer, ConfigError> {
         check_protocols(&self.alpn)?;
-        let provider = crypto_provider(&self.cipher_suites)?;
+        let provider = crypto_provider(&self.cipher_suites, &self.groups)?;
         let certificates = Certificates::load(&self.certificates, &provider)?;
         let verifier = match &self.client_certificates {
             Some((roots, _)) if roots.is_empty() && !self.ask_for_verdict => {
