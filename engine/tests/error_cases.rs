@@ -149,8 +149,9 @@ fn provoke(me: Side, (case, payload, code): Case) {
     puppets.assert_closes(me, code, case);
 }
 
+/// P2, P3: no frames, and frames of unknown type, whatever its length; and each frame that only a server may send.
 #[test]
-fn frames_that_a_server_must_not_accept() {
+fn p2_p3_frames_that_a_server_must_not_accept() {
     let mut cases = cases(Side::Server);
     cases.push((
         "9000 19.7: NEW_TOKEN from a client",
@@ -163,8 +164,9 @@ fn frames_that_a_server_must_not_accept() {
     }
 }
 
+/// P2, P3: the mirror image.
 #[test]
-fn frames_that_a_client_must_not_accept() {
+fn p2_p3_frames_that_a_client_must_not_accept() {
     for case in cases(Side::Client) {
         provoke(Side::Client, case);
     }
@@ -205,8 +207,9 @@ fn provoke_in_handshake(me: Side, turned_bits: u8, payload: &[u8], code: Code, c
     puppets.assert_closes(me, code, case);
 }
 
+/// P1, P4: reserved bits, and frames that Handshake packets do not carry (RFC 9000 section 12.5).
 #[test]
-fn handshake_packets_that_neither_end_must_accept() {
+fn p1_p4_handshake_packets_that_neither_end_must_accept() {
     let ping = encode(&Frame::Ping);
     for me in [Side::Server, Side::Client] {
         for bits in [0x04, 0x08, 0x0c] {

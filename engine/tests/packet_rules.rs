@@ -5,7 +5,7 @@ mod puppet;
 use quillon::error::TransportErrorCode as Code;
 use quillon::packet::Frame;
 use quillon::wire::Level;
-use quillon::{ConnectionError, Dir, Event, Side, StreamId, TransportSettings};
+use quillon::{ConnectionError, Dir, Event, Idle, Side, StreamId, Transmit, TransportSettings};
 
 use puppet::Puppets;
 use puppet::forge::{Forge, encode};
@@ -212,4 +212,19 @@ fn e4_a_first_packet_of_no_use_leaves_nothing() {
     assert_eq!(puppets.pair.server.endpoint.connection_count(), 0);
     assert!(puppets.pair.server.transmit(now).is_empty());
     assert_eq!((puppets.pair.server.endpoint.timeout(), puppets.pair.server.endpoint.memory_used()), (None, 0));
+}
+
+/// E5: a buffer that is too small is told as such, whatever waits, and loses nothing; `transmit` has no other failure.
+#[test]
+fn e5_a_buffer_that_is_too_small_loses_nothing() {
+    let (mut puppets, [client, server]) = Puppets::connected(TransportSettings::default());
+    let now = puppets.pair.now;
+    let end = &mut puppets.pair.client;
+    let id = end.connection(client).open(Dir::Uni).unwrap();
+    end.connection(client).write(id, b"data").unwrap();
+    for len in [0, 1, 100, 1199] {
+        assert_eq!(end.endpoint.transmit(now, &mut vec![0; len]), Transmit::Idle(Idle::BufferTooSmall));
+    }
+    puppets.pair.settle();
+    assert_eq!(puppets.pair.server.connection(server).read(id, &mut [0; 10]).unwrap().len, 4);
 }

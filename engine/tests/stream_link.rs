@@ -150,6 +150,7 @@ impl End {
     fn poll(&mut self) {
         while let Some(event) = self.streams.poll_event() {
             let (id, kind) = match event {
+                StreamEvent::AllOver => panic!("nobody shut down"),
                 StreamEvent::Opened { id } => {
                     assert_ne!(id.initiator(), self.side);
                     self.read.insert(id, (0, None));

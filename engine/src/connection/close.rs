@@ -169,6 +169,8 @@ impl Connection {
         let sent = self.write_close_datagram(now, buffer, |level, w, limit| reason.write(level, w, limit));
         if let State::Closing(closing) = &mut self.state {
             closing.reason = reason;
+            // Without room now it goes out when the peer has sent more.
+            closing.pending = sent.is_none();
         }
         match sent {
             Some(outgoing) => Transmit::Send(outgoing),

@@ -124,6 +124,9 @@ pub enum Event {
         /// How many since this was last told.
         count: u64,
     },
+    /// After [`Connection::shutdown`](super::Connection::shutdown): every stream is over. Told again where the peer had
+    /// leave to open another, and that is over too.
+    StreamsFinished,
     /// The keys of 1-RTT packets were updated (RFC 9001 section 6). Nothing is to be done.
     KeysUpdated {
         /// Whether the peer initiated the update, or we.

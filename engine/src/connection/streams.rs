@@ -45,6 +45,7 @@ pub(super) fn recovery_settings(settings: &TransportSettings) -> recovery::Setti
 
 pub(super) const fn event(event: StreamEvent) -> Event {
     match event {
+        StreamEvent::AllOver => Event::StreamsFinished,
         StreamEvent::Opened { id } => Event::StreamOpened { id },
         StreamEvent::Readable { id } => Event::StreamReadable { id },
         StreamEvent::Writable { id } => Event::StreamWritable { id },
@@ -104,6 +105,15 @@ impl Connection {
     /// With [`FlowControl::Manual`](stream::FlowControl::Manual): allows the peer to open `count` more streams.
     pub fn extend_max_streams(&mut self, dir: Dir, count: u64) -> Result<(), CreditError> {
         self.streams_open().ok_or(CreditError::Closed)?.extend_max_streams(dir, count)
+    }
+
+    /// Begins a graceful end: no streams are opened from now on, and the peer is allowed no more than so far, while
+    /// those that are open go on. [`Event::StreamsFinished`] follows when every stream is over; then
+    /// [`close`](Self::close). An application protocol tells its peer to stop by a message of its own, such as GOAWAY.
+    pub fn shutdown(&mut self) {
+        if let Some(streams) = self.streams_open() {
+            streams.shut_down();
+        }
     }
 
     /// Opens a stream. Blocked where the peer grants no more; [`Event::StreamsAvailable`] follows when it does.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::events::EventSet;
 use super::receive::Readiness;
 use super::send_buffer::SendBuffer;
+use super::shutdown::Shutdown;
 use super::{AbortError, OpenError, Peek, Priority, Read, ReadChunk, ReadError, Streams, WriteError};
 use crate::wire::{Dir, StreamId, varint};
 
@@ -12,8 +13,12 @@ impl Streams {
     /// Opens a stream. The peer learns of it with the first frame on it.
     ///
     /// # Errors
-    /// [`OpenError::Blocked`] at the peer's limit, which is zero until its transport parameters are known.
+    /// [`OpenError::Blocked`] at the peer's limit, which is zero until its transport parameters are known;
+    /// [`OpenError::ShutDown`] after [`Self::shut_down`].
     pub fn open(&mut self, dir: Dir) -> Result<StreamId, OpenError> {
+        if self.shutdown != Shutdown::No {
+            return Err(OpenError::ShutDown);
+        }
         self.table.open(dir).ok_or(OpenError::Blocked(dir))
     }
 

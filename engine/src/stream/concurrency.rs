@@ -123,6 +123,8 @@ pub(super) struct RemoteStreams {
     closed: u64,
     limit: u64,
     repeat: bool,
+    /// The limit grows no more.
+    frozen: bool,
     /// Streams that a higher number opened and that no frame named so far (RFC 9000 section 3.2). At most
     /// `window` of them.
     unnamed: RangeSet,
@@ -132,7 +134,16 @@ impl RemoteStreams {
     pub(super) fn new(window: u64, growth: Growth) -> Self {
         let window = window.min(MAX_STREAMS);
         let granted = (growth == Growth::Manual).then_some(window);
-        Self { window, granted, next: 0, closed: 0, limit: window, repeat: false, unnamed: RangeSet::new() }
+        Self {
+            window,
+            granted,
+            next: 0,
+            closed: 0,
+            limit: window,
+            repeat: false,
+            frozen: false,
+            unnamed: RangeSet::new(),
+        }
     }
 
     pub(super) fn limit(&self) -> u64 {
@@ -165,7 +176,15 @@ impl RemoteStreams {
         self.granted = self.granted.map(|granted| granted.saturating_add(count).min(MAX_STREAMS));
     }
 
+    /// Raises the limit no more.
+    pub(super) fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
     fn next_limit(&self) -> u64 {
+        if self.frozen {
+            return self.limit;
+        }
         if let Some(granted) = self.granted {
             return granted;
         }

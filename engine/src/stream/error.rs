@@ -11,6 +11,8 @@ pub enum OpenError {
     /// The peer allows no more streams of this direction now (RFC 9000 section 4.6).
     /// [`StreamEvent::Available`](super::StreamEvent::Available) follows when it does.
     Blocked(Dir),
+    /// This end is shutting down: it opens no more streams.
+    ShutDown,
     /// The connection is closed.
     Closed,
 }
@@ -20,6 +22,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::Blocked(Dir::Bidi) => f.write_str("the peer allows no more bidirectional streams now"),
             Self::Blocked(Dir::Uni) => f.write_str("the peer allows no more unidirectional streams now"),
+            Self::ShutDown => f.write_str("this end is shutting down and opens no more streams"),
             Self::Closed => f.write_str("the connection is closed"),
         }
     }

@@ -96,6 +96,9 @@ impl Streams {
                 return event;
             }
         }
-        self.closed.pop_front().map(|(id, error)| StreamEvent::Closed { id, error })
+        if let Some((id, error)) = self.closed.pop_front() {
+            return Some(StreamEvent::Closed { id, error });
+        }
+        self.poll_all_over()
     }
 }

@@ -29,6 +29,7 @@ mod receive_buffer;
 mod scheduler;
 mod send;
 mod send_buffer;
+mod shutdown;
 mod table;
 
 pub use error::{AbortError, CreditError, OpenError, ReadError, WriteError};
@@ -48,6 +49,7 @@ use self::queue::StreamQueue;
 use self::receive_buffer::BlockPool;
 use self::scheduler::{Pending, Scheduler};
 use self::send::SendPart;
+use self::shutdown::Shutdown;
 use self::table::{Stream, Table};
 use crate::wire::{Dir, Side, StreamId, varint};
 
@@ -211,6 +213,8 @@ impl Chunk {
 /// What the caller is told. At most one of a kind waits for each stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamEvent {
+    /// After [`Streams::shut_down`]: every stream is over.
+    AllOver,
     /// The peer opened a stream.
     Opened {
         /// The stream.
@@ -365,6 +369,7 @@ pub struct Streams {
     /// is told before it can go, so that between two rounds of events there are as many as we allow to be open at most,
     /// and those that the caller opened and gave up.
     closed: VecDeque<(StreamId, Option<u64>)>,
+    shutdown: Shutdown,
     send: SendTotals,
     pool: BlockPool,
 }
@@ -382,6 +387,7 @@ impl Streams {
             pace: Pace::default(),
             credit_available: false,
             closed: VecDeque::new(),
+            shutdown: Shutdown::default(),
             send_credit: SendCredit::new(0),
             send: SendTotals { cap: settings.send_buffer, buffered: 0, held: 0 },
             pool: BlockPool::default(),
