@@ -437,41 +437,65 @@ int32_t quillon_incoming_ignore(uint32_t endpoint, uint32_t incoming);
 #define QUILLON_STATE_CLOSED              4u
 
 /* UDP datagrams sent. */
-#define QUILLON_STATS_DATAGRAMS_SENT       0u
+#define QUILLON_STATS_DATAGRAMS_SENT               0u
 /* UDP datagrams received. */
-#define QUILLON_STATS_DATAGRAMS_RECEIVED   1u
+#define QUILLON_STATS_DATAGRAMS_RECEIVED           1u
 /* Bytes of UDP payload sent. */
-#define QUILLON_STATS_BYTES_SENT           2u
+#define QUILLON_STATS_BYTES_SENT                   2u
 /* Bytes of UDP payload received. */
-#define QUILLON_STATS_BYTES_RECEIVED       3u
+#define QUILLON_STATS_BYTES_RECEIVED               3u
 /* Packets sent. */
-#define QUILLON_STATS_PACKETS_SENT         4u
+#define QUILLON_STATS_PACKETS_SENT                 4u
 /* Packets received and decrypted. */
-#define QUILLON_STATS_PACKETS_RECEIVED     5u
+#define QUILLON_STATS_PACKETS_RECEIVED             5u
 /* Packets declared lost. */
-#define QUILLON_STATS_PACKETS_LOST         6u
+#define QUILLON_STATS_PACKETS_LOST                 6u
 /* Bytes in packets declared lost. */
-#define QUILLON_STATS_BYTES_LOST           7u
+#define QUILLON_STATS_BYTES_LOST                   7u
 /* Packets dropped: undecryptable, duplicate, malformed. */
-#define QUILLON_STATS_PACKETS_DROPPED      8u
+#define QUILLON_STATS_PACKETS_DROPPED              8u
 /* The smoothed round-trip time. */
-#define QUILLON_STATS_SMOOTHED_RTT         9u
+#define QUILLON_STATS_SMOOTHED_RTT                 9u
 /* The latest round-trip time. */
-#define QUILLON_STATS_LATEST_RTT           10u
+#define QUILLON_STATS_LATEST_RTT                   10u
 /* The least round-trip time. */
-#define QUILLON_STATS_MIN_RTT              11u
+#define QUILLON_STATS_MIN_RTT                      11u
 /* The round-trip time's variation. */
-#define QUILLON_STATS_RTT_VARIANCE         12u
+#define QUILLON_STATS_RTT_VARIANCE                 12u
 /* The congestion window, in bytes. */
-#define QUILLON_STATS_CONGESTION_WINDOW    13u
+#define QUILLON_STATS_CONGESTION_WINDOW            13u
 /* Bytes sent that are neither acknowledged nor lost. */
-#define QUILLON_STATS_BYTES_IN_FLIGHT      14u
+#define QUILLON_STATS_BYTES_IN_FLIGHT              14u
 /* The slow start threshold, in bytes. */
-#define QUILLON_STATS_SSTHRESH             15u
+#define QUILLON_STATS_SSTHRESH                     15u
 /* How long the handshake took. */
-#define QUILLON_STATS_HANDSHAKE_DURATION   16u
+#define QUILLON_STATS_HANDSHAKE_DURATION           16u
 /* The largest UDP payload that is sent, in bytes. */
-#define QUILLON_STATS_MAX_UDP_PAYLOAD_SIZE 17u
+#define QUILLON_STATS_MAX_UDP_PAYLOAD_SIZE         17u
+/* Packets acknowledged, each once. */
+#define QUILLON_STATS_PACKETS_ACKED                18u
+/* Bytes of the packets acknowledged. */
+#define QUILLON_STATS_BYTES_ACKED                  19u
+/* ACK frames sent. */
+#define QUILLON_STATS_ACKS_SENT                    20u
+/* ACK frames received. */
+#define QUILLON_STATS_ACKS_RECEIVED                21u
+/* How often the probe timeout has expired (RFC 9002 section 6.2). */
+#define QUILLON_STATS_PROBE_TIMEOUTS               22u
+/* How often losses made the congestion window smaller (RFC 9002 section 7.3.2). */
+#define QUILLON_STATS_CONGESTION_EVENTS            23u
+/* How often losses established persistent congestion (RFC 9002 section 7.6). */
+#define QUILLON_STATS_PERSISTENT_CONGESTION_EVENTS 24u
+/* How often packet keys were updated, by either end (RFC 9001 section 6). */
+#define QUILLON_STATS_KEY_UPDATES                  25u
+/* Streams that this end opened. */
+#define QUILLON_STATS_STREAMS_OPENED               26u
+/* Streams that the peer opened, as far as the caller was told. */
+#define QUILLON_STATS_STREAMS_ACCEPTED             27u
+/* DATAGRAM frames sent (RFC 9221). */
+#define QUILLON_STATS_DATAGRAM_FRAMES_SENT         28u
+/* DATAGRAM frames received (RFC 9221). */
+#define QUILLON_STATS_DATAGRAM_FRAMES_RECEIVED     29u
 
 /* Closes a connection with the application's code and reason. Transmit afterwards to tell the peer. */
 int32_t quillon_connection_close(uint32_t endpoint, uint32_t connection, uint64_t code, const uint8_t *reason,

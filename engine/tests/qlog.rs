@@ -504,6 +504,25 @@ fn recording_changes_nothing_on_the_wire() {
     assert!(wire(TransportSettings::default()) == wire(settings(QlogSchema::Draft)));
 }
 
+/// Nothing of a log is lost with its connection.
+#[test]
+fn the_end_of_a_log_outlives_its_connection() {
+    let (mut pair, client, server) = conversation(QlogSchema::V03);
+    let mut logs =
+        [pair.client.connection(client).poll_qlog().unwrap(), pair.server.connection(server).poll_qlog().unwrap()];
+    pair.run_for(10 * SECOND);
+    for (log, (end, handle)) in logs.iter_mut().zip([(&mut pair.client, client), (&mut pair.server, server)]) {
+        assert!(end.endpoint.connection(handle).is_none());
+        let last = end.endpoint.poll_last_logs().unwrap();
+        assert_eq!((last.connection, &last.text_log), (handle, &None));
+        log.push_str(&last.qlog.unwrap());
+        assert_eq!(end.endpoint.poll_last_logs(), None);
+        let states = records(log);
+        let states = named(&states, "connectivity:connection_state_updated");
+        assert_eq!(states.last().unwrap()["new"], "closed");
+    }
+}
+
 #[test]
 fn an_idle_timeout_is_recorded() {
     let mut pair = plain::pair(TransportSettings::default());

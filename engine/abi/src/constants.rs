@@ -363,6 +363,30 @@ constants! {
         QUILLON_STATS_HANDSHAKE_DURATION = 16,
         /// The largest UDP payload that is sent, in bytes.
         QUILLON_STATS_MAX_UDP_PAYLOAD_SIZE = 17,
+        /// Packets acknowledged, each once.
+        QUILLON_STATS_PACKETS_ACKED = 18,
+        /// Bytes of the packets acknowledged.
+        QUILLON_STATS_BYTES_ACKED = 19,
+        /// ACK frames sent.
+        QUILLON_STATS_ACKS_SENT = 20,
+        /// ACK frames received.
+        QUILLON_STATS_ACKS_RECEIVED = 21,
+        /// How often the probe timeout has expired (RFC 9002 section 6.2).
+        QUILLON_STATS_PROBE_TIMEOUTS = 22,
+        /// How often losses made the congestion window smaller (RFC 9002 section 7.3.2).
+        QUILLON_STATS_CONGESTION_EVENTS = 23,
+        /// How often losses established persistent congestion (RFC 9002 section 7.6).
+        QUILLON_STATS_PERSISTENT_CONGESTION_EVENTS = 24,
+        /// How often packet keys were updated, by either end (RFC 9001 section 6).
+        QUILLON_STATS_KEY_UPDATES = 25,
+        /// Streams that this end opened.
+        QUILLON_STATS_STREAMS_OPENED = 26,
+        /// Streams that the peer opened, as far as the caller was told.
+        QUILLON_STATS_STREAMS_ACCEPTED = 27,
+        /// DATAGRAM frames sent (RFC 9221).
+        QUILLON_STATS_DATAGRAM_FRAMES_SENT = 28,
+        /// DATAGRAM frames received (RFC 9221).
+        QUILLON_STATS_DATAGRAM_FRAMES_RECEIVED = 29,
     }
 
     /// Layout of the arenas and of the status block.

@@ -96,6 +96,7 @@ impl Connection {
             }
             let Some((id, data)) = self.datagrams.take_front() else { return true };
             frames.push(SentFrame::Datagram(id));
+            self.stats.datagram_frames_sent += 1;
             if let Fit::ToEnd { padding } = fit {
                 writer.zeros(padding);
                 Frame::Datagram { data: &data }.encode_to_end(writer);
@@ -109,6 +110,7 @@ impl Connection {
     /// A DATAGRAM frame of either type (RFC 9221 section 4).
     pub(super) fn on_datagram(&mut self, ty: u64, data: &[u8]) -> Result<(), TransportError> {
         let length = if ty == frame_type::DATAGRAM_WITH_LENGTH { varint::len(data.len() as u64) } else { 0 };
+        self.stats.datagram_frames_received += 1;
         self.datagrams.on_datagram(1 + length + data.len(), data)
     }
 }

@@ -324,6 +324,7 @@ impl Connection {
         let ecn = received.ecn_counts().map(|counts| EcnCounts { ect0: counts.ect0, ect1: counts.ect1, ce: counts.ce });
         if packet::encode_ack(writer, delay, received.ranges(), ecn, room) {
             self.recovery.received_mut(space).on_ack_sent();
+            self.stats.acks_sent += 1;
             frames.push(SentFrame::Ack { largest });
         }
     }

@@ -129,6 +129,7 @@ impl Connection {
                 "an acknowledgment of packets that were not sent",
             ));
         }
+        self.stats.acks_received += 1;
         let context = self.timer_context();
         let (mut fate, recovery) = self.fate(now);
         let outcome = recovery.on_ack(now, space, ack.largest, ack.ranges(), delay, context, &mut fate)?;

@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::{Connection, ConnectionError, Event};
 use crate::congestion::Pacer;
+use crate::diagnostics::{MigrationState, TraceEvent};
 use crate::error::{TransportError, TransportErrorCode};
 use crate::path::{Arrival, NewPath, PathDue, PathId, PathStats, Schedule};
 use crate::transport_parameters::PreferredAddress;
@@ -179,6 +180,7 @@ impl Connection {
             && !validated
         {
             path.begin_validation(now, schedule);
+            self.tell(&TraceEvent::MigrationStateUpdated { new: MigrationState::ProbingStarted, path: addresses });
         }
         added
     }
@@ -225,7 +227,10 @@ impl Connection {
         let schedule = self.validation_schedule();
         match added.and_then(|id| self.paths.get_mut(id)) {
             Some(path) if validated => path.set_max_datagram_size(size),
-            Some(path) => path.begin_validation(now, schedule),
+            Some(path) => {
+                path.begin_validation(now, schedule);
+                self.tell(&TraceEvent::MigrationStateUpdated { new: MigrationState::ProbingStarted, path: addresses });
+            }
             None => self.release_id(remote_id),
         }
         added
@@ -276,7 +281,7 @@ impl Connection {
         }
         // The peer follows what is not a probe (RFC 9000 section 9.2).
         self.pending.ping |= self.side().is_client();
-        self.events.push_back(Event::PathChanged { path: addresses });
+        self.announce_path(Event::PathChanged { path: addresses }, MigrationState::MigrationStarted);
         self.leave(now, old, fallback, schedule);
         if validated {
             self.settle_paths(now);
@@ -324,8 +329,10 @@ impl Connection {
         path.set_max_datagram_size(size);
         let active = proof.path == self.paths.active().id();
         let new_peer_address = active && left.is_some_and(|left| left != addresses.remote.ip());
-        self.events.push_back(Event::PathValidated { path: addresses, new_peer_address });
+        let validated = Event::PathValidated { path: addresses, new_peer_address };
+        self.announce_path(validated, MigrationState::ProbingSuccessful);
         if active {
+            self.tell(&TraceEvent::MigrationStateUpdated { new: MigrationState::MigrationComplete, path: addresses });
             self.apply_path_size();
             self.settle_paths(now);
         } else if wanted {
@@ -352,7 +359,7 @@ impl Connection {
         let Some(path) = self.paths.get(id) else { return };
         let (addresses, limited) = (path.addresses(), path.allowance() < u64::MAX);
         self.paths.forget(&addresses);
-        self.events.push_back(Event::PathFailed { path: addresses });
+        self.announce_path(Event::PathFailed { path: addresses }, MigrationState::ProbingAbandoned);
         if id != self.paths.active().id() {
             return self.drop_path(id);
         }
@@ -364,7 +371,7 @@ impl Connection {
         self.remote_ids.activate(self.paths.active().remote_id());
         self.reset_congestion();
         let path = self.paths.active().addresses();
-        self.events.push_back(Event::PathChanged { path });
+        self.announce_path(Event::PathChanged { path }, MigrationState::MigrationAbandoned);
         self.drop_path(id);
     }
 

@@ -44,7 +44,7 @@ use core::time::Duration;
 
 use crate::congestion::{Controller, Pacer};
 use crate::connection_id::{LocalIds, RemoteIds, Route};
-use crate::crypto::{self, Secret, initial_keys};
+use crate::crypto::{self, OneRttKeys, Secret, initial_keys};
 use crate::datagram::Datagrams;
 use crate::diagnostics::{Stats, Trace};
 use crate::error::TransportErrorCode;
@@ -436,6 +436,7 @@ impl Connection {
             bytes_in_flight: self.recovery.bytes_in_flight(),
             ssthresh: self.congestion.ssthresh(),
             max_udp_payload_size: self.paths.active().max_datagram_size() as u64,
+            key_updates: self.keys.one_rtt().map_or(0, OneRttKeys::updates),
             ..self.stats
         }
     }

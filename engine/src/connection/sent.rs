@@ -61,6 +61,8 @@ pub(super) struct Fate<'a> {
 
 impl Feedback<SentFrame> for Fate<'_> {
     fn packet_acked(&mut self, packet: &SentPacket) {
+        self.stats.packets_acked += 1;
+        self.stats.bytes_acked += packet.size as u64;
         // Packets of a path that was left have no size: they say nothing of this one (RFC 9000 section 9.4).
         if packet.in_flight && packet.size > 0 {
             self.congestion.on_acked(self.now, packet.time, packet.size as u64, self.app_limited, self.rtt);
@@ -98,7 +100,10 @@ impl Feedback<SentFrame> for Fate<'_> {
 
     fn losses(&mut self, losses: &Losses) {
         if losses.bytes > 0 {
+            let window = self.congestion.window();
             self.congestion.on_congestion(self.now, losses.largest_sent_time, losses.bytes, losses.persistent, false);
+            self.stats.congestion_events += u64::from(self.congestion.window() < window);
+            self.stats.persistent_congestion_events += u64::from(losses.persistent);
             if let Some(trace) = &mut self.trace {
                 trace.on_losses(losses.persistent);
             }

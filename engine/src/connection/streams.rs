@@ -119,7 +119,7 @@ impl Connection {
     /// Opens a stream. Blocked where the peer grants no more; [`Event::StreamsAvailable`] follows when it does.
     pub fn open(&mut self, dir: Dir) -> Result<StreamId, OpenError> {
         let id = self.streams_open().ok_or(OpenError::Closed)?.open(dir)?;
-        self.trace_opened(id);
+        self.count_opened(id);
         Ok(id)
     }
 

@@ -186,6 +186,7 @@ impl Connection {
         let context = self.timer_context();
         let (mut fate, recovery) = self.fate(now);
         if let TimeoutOutcome::Probe { space, count } = recovery.on_timeout(now, context, &mut fate) {
+            fate.stats.probe_timeouts += 1;
             recovery.requeue(space, usize::from(count), &mut fate);
             if let Some(probes) = self.pending.probes.get_mut(space as usize) {
                 *probes = count;

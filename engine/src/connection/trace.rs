@@ -7,12 +7,12 @@ use core::time::Duration;
 use super::close::State;
 use super::egress::Draft;
 use super::sent::SentFrame;
-use super::{Connection, ConnectionError};
+use super::{Connection, ConnectionError, Event};
 use crate::congestion::{initial_window, minimum_window};
 use crate::crypto::OneRttKeys;
 use crate::diagnostics::{
-    Cause, Closure, ConnectionState, DropTrigger, Importance, Initiator, Keys, LossTrigger, Metrics, Packet,
-    PacketTrigger, RecoveryParameters, Retransmission, Snapshot, StreamState, TimerType, Trace, TraceEvent,
+    Cause, Closure, ConnectionState, DropTrigger, Importance, Initiator, Keys, LossTrigger, Metrics, MigrationState,
+    Packet, PacketTrigger, RecoveryParameters, Retransmission, Snapshot, StreamState, TimerType, Trace, TraceEvent,
 };
 use crate::packet::{self, Frame, Layout, PacketType};
 use crate::recovery::{self, PacketFate, SentPacket};
@@ -24,8 +24,8 @@ use crate::wire::{Dir, Ecn, Level, Space, StreamId, Time, Version};
 impl Connection {
     /// Takes what there is of the connection's qlog, where [the settings](crate::TransportSettings::qlog) ask for one:
     /// whole records, to be appended to a file whose name ends in `.sqlog`. Call it as often as
-    /// [`poll_event`](Self::poll_event), and once more at [`Event::Closed`](super::Event::Closed): after
-    /// [`Event::Drained`](super::Event::Drained) nothing is left of an endpoint's connection.
+    /// [`poll_event`](Self::poll_event). What is left when an endpoint's connection is drained comes from
+    /// [`Endpoint::poll_last_logs`](crate::Endpoint::poll_last_logs).
     pub fn poll_qlog(&mut self) -> Option<String> {
         self.trace.as_mut()?.take_qlog()
     }
@@ -215,6 +215,16 @@ impl Connection {
         }
     }
 
+    /// Tells the caller of a path, and records how far the change of path is.
+    pub(super) fn announce_path(&mut self, event: Event, new: MigrationState) {
+        let (Event::PathChanged { path } | Event::PathFailed { path } | Event::PathValidated { path, .. }) = event
+        else {
+            return;
+        };
+        self.events.push_back(event);
+        self.tell(&TraceEvent::MigrationStateUpdated { new, path });
+    }
+
     pub(super) fn trace_close(&mut self, error: &ConnectionError) {
         let initiator = |by_peer: bool| if by_peer { Initiator::Remote } else { Initiator::Local };
         self.tell(&TraceEvent::ConnectionClosed(match error {
@@ -231,8 +241,9 @@ impl Connection {
         }));
     }
 
-    /// A stream was opened by this end.
-    pub(super) fn trace_opened(&mut self, id: StreamId) {
+    /// Counts a stream that this end opened.
+    pub(super) fn count_opened(&mut self, id: StreamId) {
+        self.stats.streams_opened += 1;
         self.tell(&TraceEvent::StreamStateUpdated { id, state: StreamState::SendOpen });
         if id.dir() == Dir::Bidi {
             self.tell(&TraceEvent::StreamStateUpdated { id, state: StreamState::ReceiveOpen });
@@ -242,7 +253,10 @@ impl Connection {
     /// The caller is told of a stream.
     pub(super) fn trace_stream(&mut self, event: &StreamEvent) {
         let (id, state) = match *event {
-            StreamEvent::Opened { id } => (id, StreamState::ReceiveOpen),
+            StreamEvent::Opened { id } => {
+                self.stats.streams_accepted += 1;
+                (id, StreamState::ReceiveOpen)
+            }
             StreamEvent::Finished { id } => (id, StreamState::DataReceived),
             StreamEvent::Reset { id, .. } => (id, StreamState::ResetReceived),
             StreamEvent::Stopped { id, .. } => (id, StreamState::ResetSent),

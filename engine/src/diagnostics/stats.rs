@@ -37,11 +37,35 @@ pub struct Stats {
     pub handshake_duration: Option<u64>,
     /// The largest UDP payload that is sent now.
     pub max_udp_payload_size: u64,
+    /// Packets acknowledged, each once.
+    pub packets_acked: u64,
+    /// Bytes of the packets acknowledged, but for those sent on a path that was left before.
+    pub bytes_acked: u64,
+    /// ACK frames sent.
+    pub acks_sent: u64,
+    /// ACK frames received.
+    pub acks_received: u64,
+    /// How often the probe timeout has expired (RFC 9002 section 6.2).
+    pub probe_timeouts: u64,
+    /// How often losses made the congestion window smaller (RFC 9002 section 7.3.2).
+    pub congestion_events: u64,
+    /// How often losses established persistent congestion (RFC 9002 section 7.6).
+    pub persistent_congestion_events: u64,
+    /// How often packet keys were updated, by either end (RFC 9001 section 6).
+    pub key_updates: u64,
+    /// Streams that this end opened.
+    pub streams_opened: u64,
+    /// Streams that the peer opened, as far as the caller was told.
+    pub streams_accepted: u64,
+    /// DATAGRAM frames sent (RFC 9221).
+    pub datagram_frames_sent: u64,
+    /// DATAGRAM frames received (RFC 9221).
+    pub datagram_frames_received: u64,
 }
 
 impl Stats {
     /// The number of fields, for those who carry them as an array.
-    pub const FIELDS: usize = 18;
+    pub const FIELDS: usize = 30;
 
     /// The fields in order; what is absent is `u64::MAX`.
     #[must_use]
@@ -65,6 +89,18 @@ impl Stats {
             self.ssthresh.unwrap_or(u64::MAX),
             self.handshake_duration.unwrap_or(u64::MAX),
             self.max_udp_payload_size,
+            self.packets_acked,
+            self.bytes_acked,
+            self.acks_sent,
+            self.acks_received,
+            self.probe_timeouts,
+            self.congestion_events,
+            self.persistent_congestion_events,
+            self.key_updates,
+            self.streams_opened,
+            self.streams_accepted,
+            self.datagram_frames_sent,
+            self.datagram_frames_received,
         ]
     }
 }

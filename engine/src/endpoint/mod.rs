@@ -16,6 +16,7 @@
 //! `ready`; the sum of what connections hold is known, and above the budget nothing new is accepted or buffered.
 
 mod admission;
+mod last_logs;
 mod rate;
 mod reply;
 mod slots;
@@ -46,6 +47,7 @@ use stateless_reset::ResetKey;
 use waiting::Waiting;
 
 pub use admission::{AcceptError, AddressValidation, Admission, AlreadyValidated, Incoming};
+pub use last_logs::LastLogs;
 pub use rate::{RateLimit, ReplyLimits};
 pub use slots::ConnectionHandle;
 
@@ -126,6 +128,8 @@ pub struct Endpoint {
     /// Connections that may have events.
     eventful: VecDeque<u32>,
     replies: VecDeque<Reply>,
+    /// Logs of connections that are gone.
+    last_logs: VecDeque<LastLogs>,
     memory_used: usize,
 }
 
@@ -162,6 +166,7 @@ impl Endpoint {
             ready: VecDeque::new(),
             eventful: VecDeque::new(),
             replies: VecDeque::new(),
+            last_logs: VecDeque::new(),
             memory_used: 0,
         }
     }
@@ -482,6 +487,7 @@ impl Endpoint {
 
     fn remove(&mut self, index: u32) {
         self.settle(index);
+        self.keep_last_logs(index);
         let (deadline, memory) = self.slots.remove(index);
         if let Some(deadline) = deadline {
             self.deadlines.remove(&(deadline, index));

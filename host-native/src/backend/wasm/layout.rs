@@ -131,6 +131,18 @@ pub(super) fn decode_stats(bytes: &[u8]) -> Stats {
         ssthresh: optional(15),
         handshake_duration: optional(16),
         max_udp_payload_size: field(17),
+        packets_acked: field(18),
+        bytes_acked: field(19),
+        acks_sent: field(20),
+        acks_received: field(21),
+        probe_timeouts: field(22),
+        congestion_events: field(23),
+        persistent_congestion_events: field(24),
+        key_updates: field(25),
+        streams_opened: field(26),
+        streams_accepted: field(27),
+        datagram_frames_sent: field(28),
+        datagram_frames_received: field(29),
     }
 }
 
