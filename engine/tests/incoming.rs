@@ -5,6 +5,7 @@ mod pair;
 use std::sync::Arc;
 
 use pair::{MILLISECOND, Pair, SECOND, client_config, server_config};
+use proptest::prelude::*;
 use quillon::error::TransportErrorCode;
 use quillon::packet::{self, PacketType};
 use quillon::tls::rustls::RustlsClient;
@@ -359,4 +360,56 @@ fn early_data_without_an_initial_is_bounded_and_forgotten() {
     pair.now += SECOND;
     pair.server.endpoint.handle_timeout(pair.now);
     assert_eq!((pair.server.endpoint.memory_used(), pair.server.endpoint.timeout()), (0, None));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever arrives in whatever order, and however the caller answers: what is kept is bounded, and in the end gone.
+    #[test]
+    fn nothing_that_waits_stays(steps in prop::collection::vec((0u8..9, any::<u16>()), 1..120)) {
+        let mut pair = asking(EndpointConfig { max_incoming: 3, ..EndpointConfig::default() });
+        let flights: Vec<_> = (0..6).map(|_| first_flight(&mut pair, &wordy_client())).collect();
+        let mut questions = Vec::new();
+        for (step, choice) in steps {
+            let choice = usize::from(choice);
+            let flight = &flights[choice % flights.len()];
+            let mut datagram = flight[choice / 7 % flight.len()].clone();
+            match step {
+                0..=2 => pair.server.inject(pair.now, datagram),
+                3 => pair.server.inject(pair.now, early_data(&datagram, 40 + choice % 1_200)),
+                4 => {
+                    let at = choice % datagram.len();
+                    datagram[at] ^= 1 << (choice % 8);
+                    pair.server.inject(pair.now, datagram);
+                }
+                5 => {
+                    pair.now += choice as u64 * MILLISECOND / 20;
+                    pair.server.endpoint.handle_timeout(pair.now);
+                }
+                6 => questions.extend(pair.server.endpoint.poll_incoming()),
+                _ => {
+                    if let Some(incoming) = questions.pop() {
+                        match choice % 4 {
+                            0 => drop(pair.server.endpoint.accept(pair.now, incoming, None)),
+                            1 => pair.server.endpoint.refuse(pair.now, incoming),
+                            2 => drop(pair.server.endpoint.retry(pair.now, incoming)),
+                            _ => pair.server.endpoint.ignore(incoming),
+                        }
+                    }
+                }
+            }
+            let connections = pair.server.endpoint.connection_count();
+            prop_assert!(pair.server.endpoint.memory_used() <= (3 + 6) * (64 << 10) + connections * (64 << 10));
+        }
+        pair.client.outbound_filter = Some(Box::new(|_, _| false));
+        pair.run_for(60 * SECOND);
+        prop_assert_eq!(pair.server.endpoint.connection_count(), 0);
+        prop_assert_eq!(pair.server.endpoint.memory_used(), 0);
+        prop_assert_eq!(pair.server.endpoint.timeout(), None);
+        prop_assert!(pair.server.endpoint.poll_incoming().is_none());
+        for incoming in questions {
+            prop_assert_eq!(pair.server.endpoint.accept(pair.now, incoming, None), Err(AcceptError::Expired));
+        }
+    }
 }

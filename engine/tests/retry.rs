@@ -7,7 +7,9 @@ use quillon::crypto::StaticKey;
 use quillon::error::TransportErrorCode;
 use quillon::packet::{self, PacketType};
 use quillon::wire::{ConnectionId, Version};
-use quillon::{Admission, ConnectionError, EndpointConfig, Event, TokenSettings, TransportSettings};
+use quillon::{
+    Admission, ConnectionError, EndpointConfig, Event, RateLimit, ReplyLimits, TokenSettings, TransportSettings,
+};
 
 const ALWAYS: Admission = Admission::AutomaticWithRetry { threshold: 0 };
 
@@ -262,4 +264,16 @@ fn a_retry_works_in_version_2() {
     pair.settle();
     assert!(pair.client.saw(&Event::HandshakeConfirmed).is_some(), "{:?}", pair.client.events);
     assert_eq!(retries(&pair), 1);
+}
+
+#[test]
+fn retries_are_limited() {
+    let reply_limits = ReplyLimits { retries: RateLimit { per_second: 1, burst: 4 }, ..ReplyLimits::default() };
+    let mut pair = Pair::new(EndpointConfig { reply_limits, ..config() }, TransportSettings::default());
+    for _ in 0..10 {
+        pair.connect();
+    }
+    pair.run_for(50 * MILLISECOND);
+    assert_eq!(retries(&pair), 4);
+    assert_eq!(pair.server.endpoint.connection_count(), 4, "those that were sent one");
 }
