@@ -442,6 +442,25 @@ fn datagrams_are_early_data_too() {
     assert!(resumable.pair.client.saw(&Event::DatagramAcked { id }).is_some());
 }
 
+/// 0-RTT packets have longer headers: what is accepted for them fits into them, and does not keep stream data back.
+#[test]
+fn the_largest_datagrams_are_early_data_too() {
+    let mut resumable = Resumable::default();
+    let session = resumable.session();
+    let (client, id) = resume_with(&mut resumable, session, b"request");
+    let connection = resumable.pair.client.connection(client);
+    let max = connection.max_datagram_size().unwrap();
+    connection.send_datagram(vec![1; max].into()).unwrap();
+    resumable.pair.run_for(15 * MILLISECOND);
+    let server = resumable.accepted();
+    let connection = resumable.pair.server.connection(server);
+    assert!(!connection.is_handshake_complete());
+    assert_eq!(connection.recv_datagram().map(|data| data.len()), Some(max));
+    assert_eq!(read_all(connection, id), b"request");
+    resumable.pair.settle();
+    assert!(resumable.pair.client.connection(client).max_datagram_size().unwrap() > max, "short headers");
+}
+
 /// A datagram in rejected early data is lost, and said to be.
 #[test]
 fn rejected_datagrams_are_lost() {

@@ -11,7 +11,7 @@ use crate::crypto::TAG_LEN;
 use crate::datagram::{DatagramEvent, DatagramId, Fit, SendDatagramError, max_size_in};
 use crate::error::TransportError;
 use crate::packet::{Frame, frame_type};
-use crate::wire::{Writer, varint};
+use crate::wire::{Level, Writer, varint};
 
 pub(super) const fn event(event: DatagramEvent) -> Event {
     match event {
@@ -73,7 +73,9 @@ impl Connection {
     /// What a packet alone in its UDP payload carries, with a packet number of 4 bytes, so that the answer does not
     /// change with the packet numbers.
     fn path_max_datagram(&self) -> usize {
-        let header = 1 + self.remote_ids.active().len() + 4;
+        // A 0-RTT packet has a version, both connection IDs with their lengths, and a Length of 2 bytes.
+        let early = if self.keys.can_write(Level::OneRtt) { 0 } else { 4 + 1 + 1 + self.handshake.local().len() + 2 };
+        let header = 1 + early + self.remote_ids.active().len() + 4;
         max_size_in(self.paths.active().max_datagram_size().saturating_sub(header + TAG_LEN))
     }
 

@@ -6,7 +6,7 @@
 
 use alloc::collections::BinaryHeap;
 use alloc::collections::binary_heap::PeekMut;
-use core::cmp::{Ordering, Reverse};
+use core::cmp::Ordering;
 
 use super::priority::Priority;
 use super::queue::Ticket;
@@ -41,12 +41,34 @@ pub(super) enum Pending {
 /// What goes first; see [`Priority`]. The smallest is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    urgency: u8,
-    send_order: Reverse<i64>,
-    new: bool,
-    incremental: bool,
+    /// From the top: the urgency, the send order turned round, whether the data is new, whether the stream is
+    /// incremental. One number, because ranks are compared for every packet.
+    level: u128,
     /// Of incremental streams the turn, of the others the ID.
     turn: u64,
+}
+
+impl Rank {
+    const INCREMENTAL: u128 = 1;
+    const NEW: u128 = 1 << 1;
+
+    fn new(priority: Priority, pending: Pending, turn: u64) -> Self {
+        let Priority { urgency, incremental, send_order } = priority;
+        // The sign bit turned over puts integers in the order of unsigned ones; the complement turns that round.
+        let send_order = !(send_order.cast_unsigned() ^ (1 << 63));
+        let mut level = u128::from(urgency) << 66 | u128::from(send_order) << 2;
+        if pending == Pending::New {
+            level |= Self::NEW;
+        }
+        if incremental {
+            level |= Self::INCREMENTAL;
+        }
+        Self { level, turn }
+    }
+
+    fn is_incremental(&self) -> bool {
+        self.level & Self::INCREMENTAL != 0
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -129,14 +151,13 @@ impl Scheduler {
     }
 
     fn rank(&mut self, id: StreamId, place: &Place) -> Rank {
-        let Priority { urgency, incremental, send_order } = place.priority;
-        let turn = if incremental {
+        let turn = if place.priority.incremental {
             self.last_turn += 1;
             self.last_turn
         } else {
             id.0
         };
-        Rank { urgency, send_order: Reverse(send_order), new: place.pending == Pending::New, incremental, turn }
+        Rank::new(place.priority, place.pending, turn)
     }
 
     /// The stream whose turn it is. The turn may be void: then the caller skips it.
@@ -153,7 +174,7 @@ impl Scheduler {
     pub(super) fn rotate(&mut self) {
         if self.live > 1
             && let Some(mut entry) = self.heap.peek_mut()
-            && entry.rank.incremental
+            && entry.rank.is_incremental()
         {
             self.last_turn += 1;
             entry.rank.turn = self.last_turn;
