@@ -298,3 +298,13 @@ fn a_token_is_for_its_version() {
     assert!(retried(Version::V2, tokens.pop().unwrap()));
     assert!(!retried(Version::V1, tokens.pop().unwrap()));
 }
+
+/// RFC 9369 section 5: a client that goes over to another version leaves the token of the first behind.
+#[test]
+fn another_version_goes_without_the_token() {
+    let mut config = client_config(TransportSettings::default());
+    config.token = b"of version 1".to_vec();
+    let again = config.after_version_negotiation(&[quillon::wire::Version::V2]).expect("a version in common");
+    assert_eq!(again.transport.versions.chosen, quillon::wire::Version::V2);
+    assert!(again.token.is_empty() && !config.token.is_empty());
+}

@@ -134,7 +134,9 @@ pub enum Event {
     },
     /// The server gave a token for a later connection: save it, and present it once in
     /// [`ClientConfig::token`](crate::ClientConfig::token), to the same server, from the same IP address. It then need
-    /// not prove the address again (RFC 9000 section 8.1.3). A token links the connections in which it is seen.
+    /// not prove the address again (RFC 9000 section 8.1.3). It is for the version in use, which
+    /// [`Connection::version`](super::Connection::version) tells: not to be presented in another (RFC 9369 section 5). A
+    /// token links the connections in which it is seen.
     NewToken {
         /// The token, opaque.
         token: Vec<u8>,

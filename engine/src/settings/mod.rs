@@ -27,8 +27,8 @@ pub struct ClientConfig {
     pub crypto: Arc<dyn crypto::Provider>,
     /// Transport settings.
     pub transport: TransportSettings,
-    /// A token from [`Event::NewToken`](crate::Event::NewToken) of an earlier connection to the same server: it spares
-    /// the server the doubt about our address. Each is good for one connection. At most [`token::MAX_LEN`] bytes; a
+    /// A token from [`Event::NewToken`](crate::Event::NewToken) of an earlier connection to the same server, in the same
+    /// version: it spares the server the doubt about our address. Each is good for one connection. At most [`token::MAX_LEN`] bytes; a
     /// longer one is not sent. Default: empty, none.
     pub token: Vec<u8>,
     /// The session that the next connection resumes, where it is with the server that is connected to; the connection
@@ -67,6 +67,8 @@ impl ClientConfig {
         let mut config = self.clone();
         config.transport.versions.original = Some(self.transport.versions.chosen);
         config.transport.versions.chosen = chosen;
+        // A token is for the version that it came in (RFC 9369 section 5).
+        config.token.clear();
         Some(config)
     }
 }
