@@ -2,8 +2,8 @@
 //! resets.
 //!
 //! An [`Endpoint`](crate::Endpoint) sends them by itself. They are here for callers who do without one and drive a
-//! [`Connection`](crate::Connection) alone. Each is smaller than what it answers; how often it is sent is for the caller
-//! to limit.
+//! [`Connection`](crate::Connection) alone. Each is smaller than what it answers; how often it is sent is for the
+//! caller to limit.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -25,8 +25,8 @@ pub const RESET_TOKEN_LEN: usize = 16;
 /// The shortest stateless reset: five bytes and its token (RFC 9000 section 10.3).
 pub const MIN_RESET_LEN: usize = 5 + RESET_TOKEN_LEN;
 
-/// A stateless reset that answers a longer packet is not distinguishable from the shortest packets with a connection ID
-/// of 20 bytes (RFC 9000 section 10.3).
+/// A stateless reset that answers a longer packet is not distinguishable from the shortest packets with a connection
+/// ID of 20 bytes (RFC 9000 section 10.3).
 const TYPICAL_RESET_LEN: usize = 42;
 /// How much longer than that it may be, so that its length says nothing.
 const RESET_LENGTHS: u64 = 22;
@@ -52,8 +52,8 @@ impl From<&Layout> for Answered {
 }
 
 /// Whether a datagram is one that opens a connection: at least 1200 bytes (RFC 9000 section 14.1) that begin with an
-/// Initial of a version that this crate speaks. Its connection ID has at least [`MIN_FIRST_ID_LEN`] bytes unless there is
-/// a token, which may be that of a Retry. `None` otherwise: the datagram is dropped, but for the version, to which
+/// Initial of a version that this crate speaks. Its connection ID has at least [`MIN_FIRST_ID_LEN`] bytes unless there
+/// is a token, which may be that of a Retry. `None` otherwise: the datagram is dropped, but for the version, to which
 /// [`version_negotiation`] is the answer.
 #[must_use]
 pub fn first_initial(datagram: &[u8]) -> Option<Layout> {
@@ -62,8 +62,8 @@ pub fn first_initial(datagram: &[u8]) -> Option<Layout> {
     (layout.ty == PacketType::Initial && datagram.len() >= MIN_DATAGRAM_SIZE && long).then_some(layout)
 }
 
-/// Whether the Initial at the start of `datagram` comes from someone who sees the connection's packets: what does not is
-/// not to be answered. `layout` is what [`packet::parse`] said of it. The datagram stays as it is.
+/// Whether the Initial at the start of `datagram` is authentic: what is not, is not answered. `layout` is what
+/// [`packet::parse`] said of it. The datagram stays as it is.
 #[must_use]
 pub fn is_authentic(provider: &dyn Provider, layout: &Layout, datagram: &[u8]) -> bool {
     let KeyPair { remote, .. } = initial_keys(provider, layout.version, &layout.dcid, Side::Server);
@@ -77,9 +77,9 @@ pub fn is_authentic(provider: &dyn Provider, layout: &Layout, datagram: &[u8]) -
     opened.is_some()
 }
 
-/// A Version Negotiation packet for a datagram of a version that is not spoken: its connection IDs, exchanged (RFC 9000
-/// section 17.2.1). It answers datagrams of at least 1200 bytes, and never another Version Negotiation packet. `None`
-/// with more versions than fit: [`MAX_VERSIONS`] and one.
+/// A Version Negotiation packet for a datagram of a version that is not spoken: its connection IDs, exchanged (RFC
+/// 9000 section 17.2.1). It answers datagrams of at least 1200 bytes, and never another Version Negotiation packet.
+/// `None` with more versions than fit: [`MAX_VERSIONS`] and one.
 #[must_use]
 pub fn version_negotiation(look: &FirstLook<'_>, random_first_byte: u8, versions: &[Version]) -> Option<Vec<u8>> {
     let mut buffer = [0; 7 + 2 * 255 + 4 * (MAX_VERSIONS + 1)];
@@ -108,8 +108,8 @@ pub fn retry(
     fits.then(|| Vec::from(writer.written()))
 }
 
-/// An Initial with CONNECTION_CLOSE (RFC 9000 sections 5.2.2 and 8.1.3): CONNECTION_REFUSED, INVALID_TOKEN and the like.
-/// `None` where `reason` has more than [`MAX_REASON_LEN`] bytes.
+/// An Initial with CONNECTION_CLOSE (RFC 9000 sections 5.2.2 and 8.1.3): CONNECTION_REFUSED, INVALID_TOKEN and the
+/// like. `None` where `reason` has more than [`MAX_REASON_LEN`] bytes.
 #[must_use]
 pub fn connection_close(
     provider: &dyn Provider,
@@ -150,9 +150,9 @@ pub fn reset_token(provider: &dyn Provider, key: &Secret, id: &ConnectionId) -> 
     provider.hmac_sha256(key.as_slice(), id.as_slice()).first_chunk().copied().unwrap_or_default()
 }
 
-/// A stateless reset (RFC 9000 section 10.3) that answers a datagram of `answered_len` bytes with a short header. It is
-/// smaller than that, so that two endpoints without state do not go on for ever (section 10.3.3); `None` where it cannot
-/// be, at [`MIN_RESET_LEN`] bytes and below. All but `token` is unpredictable.
+/// A stateless reset (RFC 9000 section 10.3) that answers a datagram of `answered_len` bytes with a short header. It
+/// is smaller than that, so that two endpoints without state do not go on for ever (section 10.3.3); `None` where it
+/// cannot be, at [`MIN_RESET_LEN`] bytes and below. All but `token` is unpredictable.
 #[must_use]
 pub fn reset(rng: &mut Rng, token: &[u8; RESET_TOKEN_LEN], answered_len: usize) -> Option<Vec<u8>> {
     let longest = answered_len.checked_sub(1).filter(|longest| *longest >= MIN_RESET_LEN)?;

@@ -142,8 +142,8 @@ fn initial(dcid: &[u8], token: &[u8], len: usize) -> Vec<u8> {
     datagram
 }
 
-/// F5: only an Initial of at least 1200 bytes whose connection ID has at least 8 opens a connection. A shorter one needs
-/// a Retry token, which made it; the reference takes any token.
+/// F5: only an Initial of at least 1200 bytes whose connection ID has at least 8 opens a connection. A shorter one
+/// needs a Retry token, which made it; the reference takes any token.
 #[test]
 fn what_may_open_a_connection() {
     let opens = |datagram: Vec<u8>| {

@@ -39,8 +39,8 @@ fn assert_read_early(resumable: &mut Resumable, id: StreamId) {
     assert_eq!((&data[..read.len], read.finished), (&REQUEST[..], true));
 }
 
-/// C2: after a Retry the client sends its early data again, at once, and with packet numbers that go on (RFC 9000 section
-/// 17.2.5.3).
+/// C2: after a Retry the client sends its early data again, at once, and with packet numbers that go on (RFC 9000
+/// section 17.2.5.3).
 #[test]
 fn early_data_is_sent_again_after_a_retry() {
     let (mut resumable, client, id) = resuming(Admission::AutomaticWithRetry { threshold: 0 });

@@ -365,7 +365,8 @@ fn early_data_without_an_initial_is_bounded_and_forgotten() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Whatever arrives in whatever order, and however the caller answers: what is kept is bounded, and in the end gone.
+    /// Whatever arrives in whatever order, and however the caller answers: what is kept is bounded, and in the end
+    /// gone.
     #[test]
     fn nothing_that_waits_stays(steps in prop::collection::vec((0u8..9, any::<u16>()), 1..120)) {
         let mut pair = asking(EndpointConfig { max_incoming: 3, ..EndpointConfig::default() });

@@ -259,8 +259,7 @@ proptest! {
         kind in prop_oneof![Just(0xb3u8), Just(0x5c), any::<u8>()],
         len in 0usize..100,
     ) {
-        let mut pair = Pair::new(EndpointConfig { admission: Admission::Ask, ..EndpointConfig::default() }, TransportSettings::default());
-        pair.server.endpoint.set_admission(Admission::Automatic);
+        let mut pair = Pair::default();
         let token = earn_token(&mut pair);
         pair.server.endpoint.set_admission(Admission::Ask);
         let mut changed = token.clone();

@@ -104,8 +104,8 @@ impl Incoming {
         self.first.version
     }
 
-    /// The connection ID that the client's very first Initial was sent to: before a Retry, where there was one. It names
-    /// the connection in logs of both ends.
+    /// The connection ID that the client's very first Initial was sent to: before a Retry, where there was one. It
+    /// names the connection in logs of both ends.
     #[must_use]
     pub fn original_destination(&self) -> ConnectionId {
         self.first.original()
@@ -115,7 +115,8 @@ impl Incoming {
 /// Why a connection was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AcceptError {
-    /// The answer came too late: the client's packets are dropped. It may have sent its Initial again, which asks again.
+    /// The answer came too late: the client's packets are dropped. It may have sent its Initial again, which asks
+    /// again.
     Expired,
     /// The endpoint is no server any more: its configuration was taken away.
     NotAServer,
@@ -155,8 +156,8 @@ impl Endpoint {
     }
 
     /// With [`Admission::Ask`], the next client that asks for a connection; `None` when there is none. Call it after
-    /// [`receive`](Self::receive). Its Initial is authentic, its token was judged, and what else it sends is kept, within
-    /// limits, until the answer.
+    /// [`receive`](Self::receive). Its Initial is authentic, its token was judged, and what else it sends is kept,
+    /// within limits, until the answer.
     pub fn poll_incoming(&mut self) -> Option<Incoming> {
         self.waiting.poll_question().map(|(question, first)| Incoming { question, first: Box::new(first) })
     }
@@ -202,8 +203,8 @@ impl Endpoint {
         self.waiting.answer(incoming.question, &incoming.first.destination);
     }
 
-    /// Sends a client a Retry: it has to show that it receives at its address (RFC 9000 section 8.1.2). When it has, it
-    /// comes back as another [`Incoming`].
+    /// Sends a client a Retry: it has to show that it receives at its address (RFC 9000 section 8.1.2). When it has,
+    /// it comes back as another [`Incoming`].
     ///
     /// # Errors
     ///

@@ -16,13 +16,14 @@ impl RateLimit {
     pub const OFF: Self = Self { per_second: 0, burst: 0 };
 }
 
-/// How often an endpoint answers datagrams that belong to no connection: a budget for each kind of answer, shared by all
-/// peers. Who sends datagrams with forged addresses can use a budget up, but not make the endpoint send more.
+/// How often an endpoint answers datagrams that belong to no connection: a budget for each kind of answer, shared by
+/// all peers. Who sends datagrams with forged addresses can use a budget up, but not make the endpoint send more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyLimits {
     /// Version Negotiation packets. Default: 1,000 a second, 1,000 at once.
     pub version_negotiation: RateLimit,
-    /// Initials that refuse a connection: CONNECTION_REFUSED, and INVALID_TOKEN. Default: 1,000 a second, 1,000 at once.
+    /// Initials that refuse a connection: CONNECTION_REFUSED, and INVALID_TOKEN. Default: 1,000 a second, 1,000 at
+    /// once.
     pub refusals: RateLimit,
     /// Retry packets. Default: 10,000 a second, 10,000 at once: they are what keeps clients served under load.
     pub retries: RateLimit,

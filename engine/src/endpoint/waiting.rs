@@ -1,5 +1,5 @@
-//! Datagrams that wait for a connection: for the caller's decision about a first Initial, or, early data that came before
-//! it, for that Initial itself.
+//! Datagrams that wait for a connection: for the caller's decision about a first Initial, or, early data that came
+//! before it, for that Initial itself.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

@@ -28,8 +28,8 @@ pub struct ClientConfig {
     /// Transport settings.
     pub transport: TransportSettings,
     /// A token from [`Event::NewToken`](crate::Event::NewToken) of an earlier connection to the same server, in the same
-    /// version: it spares the server the doubt about our address. Each is good for one connection. At most [`token::MAX_LEN`] bytes; a
-    /// longer one is not sent. Default: empty, none.
+    /// version: it spares the server the doubt about our address. Each is good for one connection. At most
+    /// [`token::MAX_LEN`] bytes; a longer one is not sent. Default: empty, none.
     pub token: Vec<u8>,
     /// The session that the next connection resumes, where it is with the server that is connected to; the connection
     /// starts with its version of QUIC, where that is among those available. Each connection needs a session of its own.

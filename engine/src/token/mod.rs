@@ -2,8 +2,9 @@
 //! proof that the client receives at its address.
 //!
 //! A token is sealed: a first byte that tells its kind, 16 random bytes, and an AEAD ciphertext under a key that is
-//! derived from a [`StaticKey`] and those bytes. Every token is bound to a version of QUIC (RFC 9369 section 5) and to the
-//! time; a Retry token to IP address and port and to both connection IDs of the Retry, a NEW_TOKEN token to the IP address.
+//! derived from a [`StaticKey`] and those bytes. Every token is bound to a version of QUIC (RFC 9369 section 5) and to
+//! the time; a Retry token to IP address and port and to both connection IDs of the Retry, a NEW_TOKEN token to the IP
+//! address.
 //!
 //! Invariants: a token is accepted only for what it is bound to, within its lifetime, and a NEW_TOKEN token only once;
 //! what is remembered to that end is bounded, and where the bound is reached tokens are refused, never accepted twice.
@@ -33,24 +34,24 @@ const MAX_CLOCK_SKEW: u64 = 5_000;
 /// How a server makes and judges address tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSettings {
-    /// The key under which tokens are sealed. Several workers behind one address need one key: the client's next packet
-    /// may reach another of them. Default: `None`, one derived from the endpoint's seed, so that no token outlives the
-    /// process.
+    /// The key under which tokens are sealed. Several workers behind one address need one key: the client's next
+    /// packet may reach another of them. Default: `None`, one derived from the endpoint's seed, so that no token
+    /// outlives the process.
     pub key: Option<StaticKey>,
     /// How long a Retry token is good for: a client answers a Retry at once. Default: 10 s.
     pub retry_lifetime: Duration,
     /// How long a NEW_TOKEN token is good for. Default: 24 hours.
     pub lifetime: Duration,
-    /// How many NEW_TOKEN tokens a client gets when its handshake is confirmed, 8 at most: one for each later connection
-    /// that it may open. Default: 1.
+    /// How many NEW_TOKEN tokens a client gets when its handshake is confirmed, 8 at most: one for each later
+    /// connection that it may open. Default: 1.
     pub per_connection: u8,
     /// How many tokens an endpoint remembers as used, so that none is accepted twice. Where more are used within
-    /// `lifetime`, those issued before the oldest that is remembered are no longer accepted. About 50 bytes each. Default:
-    /// 10,000.
+    /// `lifetime`, those issued before the oldest that is remembered are no longer accepted. About 50 bytes each.
+    /// Default: 10,000.
     ///
-    /// Each worker and each process remembers by itself: a token is good once at each of several workers that share the
-    /// key, and once more after a restart with the same key. Where that matters, route clients to workers by address, or
-    /// shorten `lifetime`.
+    /// Each worker and each process remembers by itself: a token is good once at each of several workers that share
+    /// the key, and once more after a restart with the same key. Where that matters, route clients to workers by
+    /// address, or shorten `lifetime`.
     pub remembered: usize,
 }
 
@@ -98,8 +99,8 @@ pub struct Ticket {
     salt: [u8; seal::SALT_LEN],
 }
 
-/// Makes and judges tokens. An [`Endpoint`](crate::Endpoint) does so by itself; this is for callers who do without one.
-/// `clock` is in milliseconds, of a clock that all who share the key agree on.
+/// Makes and judges tokens. An [`Endpoint`](crate::Endpoint) does so by itself; this is for callers who do without
+/// one. `clock` is in milliseconds, of a clock that all who share the key agree on.
 #[derive(Debug)]
 pub struct Tokens {
     settings: TokenSettings,

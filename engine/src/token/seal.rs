@@ -51,7 +51,8 @@ pub(super) fn new_token(
     seal(provider, key, NEW_TOKEN, salt, &address(client), issued.to_be_bytes().to_vec())
 }
 
-/// Opens a token that `client` shows in an Initial sent to `destination`. `None` where it is not ours, or not for them.
+/// Opens a token that `client` shows in an Initial sent to `destination`. `None` where it is not ours, or not for
+/// them.
 pub(super) fn open(
     provider: &dyn Provider,
     key: &StaticKey,
@@ -113,8 +114,8 @@ fn derive(provider: &dyn Provider, key: &Secret, kind: u8, salt: &[u8; SALT_LEN]
     (Secret::new(sealing).unwrap_or(secret), nonce)
 }
 
-/// What a Retry token is bound to beside its contents: the version, the client's address with its port, and the connection ID that
-/// the Retry asks for.
+/// What a Retry token is bound to beside its contents: the version, the client's address with its port, and the
+/// connection ID that the Retry asks for.
 fn retry_binding(client: Client, retry_source: &ConnectionId) -> Vec<u8> {
     let mut binding = address(client);
     binding.extend_from_slice(&client.address.port().to_be_bytes());
