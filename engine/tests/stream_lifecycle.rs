@@ -8,7 +8,7 @@ use keyed::Keyed;
 use pair::MILLISECOND;
 use quillon::packet::Frame;
 use quillon::stream::{AbortError, ReadError, ReceiveState, SendState, WriteError};
-use quillon::{Dir, Event, Idle, Side, StreamId, Transmit};
+use quillon::{Dir, Event, Idle, Side, StreamId, Transmit, TransportSettings};
 
 /// What STREAM frames the client sent since `after`: offset, length, FIN.
 fn stream_frames(keyed: &Keyed, after: usize, wanted: StreamId) -> Vec<(u64, usize, bool)> {
@@ -120,6 +120,30 @@ fn writes_to_several_streams_share_a_packet() {
     }
     keyed.pair.run_for(MILLISECOND);
     assert_eq!(keyed.pair.client.sent.len(), sent + 1);
+}
+
+/// W17: a setting, where the reference has a flag for each call. Bare acknowledgments keep their size.
+#[test]
+fn packets_that_ask_for_an_acknowledgment_can_be_padded_to_the_size_of_the_path() {
+    let padded = TransportSettings { pad_packets: true, max_udp_payload_size: 1400, ..TransportSettings::default() };
+    let mut keyed = Keyed::with(padded, TransportSettings::default());
+    let (client, server) = (keyed.client, keyed.server);
+    let sent = keyed.pair.client.sent.len();
+    let connection = keyed.pair.client.connection(client);
+    let max = connection.max_datagram_size().unwrap();
+    connection.send_datagram(vec![3; max].into()).unwrap();
+    connection.send_datagram(vec![4; 5].into()).unwrap();
+    let id = connection.open(Dir::Bidi).unwrap();
+    connection.write(id, b"x").unwrap();
+    keyed.pair.settle();
+    assert_eq!(keyed.pair.client.sent[sent..].iter().map(Vec::len).collect::<Vec<_>>(), [1400; 2]);
+    keyed.pair.server.connection(server).write(id, b"y").unwrap();
+    keyed.pair.settle();
+    assert!(keyed.pair.client.sent.last().unwrap().len() < 60, "an acknowledgment");
+    let connection = keyed.pair.server.connection(server);
+    assert_eq!(connection.recv_datagram().unwrap(), vec![3; max]);
+    assert_eq!(connection.recv_datagram().unwrap(), vec![4; 5]);
+    assert_eq!(connection.peek(id).unwrap().data, b"x");
 }
 
 /// S1: a stream is closed when each end has everything and was told, and not before. Each direction ends alone.

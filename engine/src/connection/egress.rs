@@ -395,11 +395,19 @@ impl Connection {
     }
 
     /// Pads the last packet of the datagram where the RFC asks for 1200 bytes (RFC 9000 section 14.1): every Initial of
-    /// a client, and a server's that asks for an acknowledgment.
+    /// a client, and a server's that asks for an acknowledgment. Where the settings ask for it, packets with application
+    /// data are padded to the size of the path.
     fn pad(&self, drafts: &mut [Option<Draft>; 3], last: usize, writer: &mut Writer<'_>) {
         let pads = |draft: &Draft| draft.level == Level::Initial && (self.side().is_client() || draft.ack_eliciting);
-        let missing = MIN_DATAGRAM_SIZE.saturating_sub(writer.position());
-        if missing == 0 || !drafts.iter().flatten().any(pads) {
+        let hides = |draft: &Draft| draft.level.space() == Space::Application && draft.ack_eliciting;
+        let missing = if self.settings.pad_packets && drafts.iter().flatten().any(hides) {
+            writer.remaining()
+        } else if drafts.iter().flatten().any(pads) {
+            MIN_DATAGRAM_SIZE.saturating_sub(writer.position())
+        } else {
+            0
+        };
+        if missing == 0 {
             return;
         }
         if let Some(Some(draft)) = drafts.get_mut(last) {

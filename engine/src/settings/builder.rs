@@ -64,6 +64,7 @@ setters! {
     preferred_ipv6: Option<SocketAddrV6>,
     follow_preferred_address: bool,
     grease_quic_bit: bool,
+    pad_packets: bool,
     grease: bool,
 }
 

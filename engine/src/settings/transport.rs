@@ -107,6 +107,9 @@ pub struct TransportSettings {
     /// announces it too (RFC 9287). Not for a socket on which that bit tells QUIC from another protocol (RFC 9443).
     /// Default: true.
     pub grease_quic_bit: bool,
+    /// Pads every 0-RTT and 1-RTT packet that asks for an acknowledgment to the size of the path, so that sizes do not
+    /// tell what is sent (RFC 9000 section 21.14). Costs bandwidth. Default: false.
+    pub pad_packets: bool,
     /// Sends what means nothing, so that peers and middleboxes keep ignoring it: a reserved transport parameter (RFC
     /// 9000 section 18.1) and reserved versions (sections 6.3 and 15). Default: true.
     pub grease: bool,
@@ -146,6 +149,7 @@ impl Default for TransportSettings {
             preferred_ipv6: None,
             follow_preferred_address: true,
             grease_quic_bit: true,
+            pad_packets: false,
             grease: true,
         }
     }

@@ -80,6 +80,7 @@ impl TransportSettings {
             preferred_ipv6: _,
             follow_preferred_address: _,
             grease_quic_bit: _,
+            pad_packets: _,
             grease: _,
         } = self;
         let idle = max_idle_timeout.as_millis() <= u128::from(varint::MAX);
