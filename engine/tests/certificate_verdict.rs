@@ -195,3 +195,52 @@ fn a_resumed_session_asks_again_and_sends_no_early_data() {
     let zero_rtt = |datagram: &Vec<u8>| datagram[0] & 0xb0 == 0x90;
     assert!(!pair.client.sent.iter().any(zero_rtt), "data waits for the verdict");
 }
+
+#[test]
+fn a_server_asks_again_where_a_session_is_resumed() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["client.example".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2030, 1, 1));
+    let certificate = params.self_signed(&key).unwrap().der().to_vec();
+    let none: [Vec<u8>; 0] = [];
+    let server = RustlsServer::builder([CHAIN], KEY)
+        .alpn(["test"])
+        .client_certificates(none, ClientAuthentication::Required)
+        .ask_for_verdict(true)
+        .session_store(SessionStore::new(4))
+        .build()
+        .unwrap();
+    let client = RustlsClient::builder()
+        .alpn(["test"])
+        .roots([CA])
+        .client_certificate([certificate.clone()], &key.serialize_der())
+        .build()
+        .unwrap();
+    let mut pair = Pair::default();
+    pair.server.endpoint.set_server(Some(Arc::new(ServerConfig::new(Arc::new(server))))).unwrap();
+    let mut config = ClientConfig { early_data: true, ..ClientConfig::new(Arc::new(client)) };
+    for round in 0..2 {
+        let client = pair.connect_with(&config, "localhost");
+        if round == 1 {
+            let id = pair.client.connection(client).open(Dir::Uni).unwrap();
+            pair.client.connection(client).write(id, b"early").unwrap();
+        }
+        pair.run_for(100 * MILLISECOND);
+        let server = pair.server.saw(&Event::PeerCertificate).expect("the question");
+        assert_eq!(pair.server.connection(server).peer_certificates()[0], certificate);
+        assert!(pair.server.take(|event| matches!(event, Event::StreamOpened { .. }).then_some(())).is_none());
+        assert!(!pair.server.connection(server).is_handshake_complete());
+        let now = pair.now;
+        pair.server.connection(server).accept_certificate(now).unwrap();
+        pair.settle();
+        assert_eq!(pair.server.connection(server).is_resumed(), round == 1);
+        assert!(pair.client.connection(client).is_handshake_confirmed());
+        let session = pair.client.take(|event| match event {
+            Event::NewSession(session) => Some((**session).clone()),
+            _ => None,
+        });
+        config.session = session.map(|(_, session)| session);
+    }
+    let opened = pair.server.take(|event| matches!(event, Event::StreamOpened { .. }).then_some(()));
+    assert!(opened.is_some(), "the data came after the verdict");
+}

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use quillon::crypto::{self, CipherSuite, Provider, Secret};
 use quillon::error::TransportErrorCode;
 use quillon::tls::external::{Agreement, Direction, ExternalTls, ExternalTlsError};
+use quillon::transport_parameters::{TransportParameters, VersionInformation};
 use quillon::wire::{Level, Side, Version};
 use quillon::{
     ClientConfig, ConnectionError, ConnectionHandle, Dir, Ecn, Endpoint, EndpointConfig, Event, FourTuple,
-    ServerConfig, Time, Transmit,
+    ServerConfig, Time, Transmit, TransportSettings, VersionSettings,
 };
 use toy_tls::ToyTls;
 
@@ -40,7 +41,9 @@ impl End {
         while let Some((handle, event)) = self.endpoint.poll_event() {
             self.handle = Some(handle);
             if event == Event::CryptoReceived {
-                self.tls.drive(self.endpoint.connection_mut(handle).unwrap(), now).unwrap();
+                let connection = self.endpoint.connection_mut(handle).unwrap();
+                let driven = self.tls.drive(connection, now);
+                assert!(driven.is_ok() || connection.is_closed(), "{driven:?}");
             }
             self.events.push(event);
         }
@@ -65,12 +68,24 @@ impl End {
 
 /// A client that has sent its first message, and a server.
 fn pair(provider: &Arc<dyn Provider>) -> (End, End) {
+    pair_with(provider, TransportSettings::default(), false, [|_| {}; 2])
+}
+
+/// The same, with settings of the client and of the server, and with the transport parameters of both changed.
+fn pair_with(
+    provider: &Arc<dyn Provider>,
+    transport: TransportSettings,
+    ask_on_client_hello: bool,
+    alter: [fn(&mut TransportParameters); 2],
+) -> (End, End) {
     let addresses: [SocketAddr; 2] = ["192.0.2.1:1000".parse().unwrap(), "192.0.2.2:2000".parse().unwrap()];
     let mut client = End::new(Side::Client, addresses[0], addresses[1]);
     let mut server = End::new(Side::Server, addresses[1], addresses[0]);
-    let config = ServerConfig { crypto: provider.clone(), ..ServerConfig::new(Arc::new(ExternalTls)) };
+    (client.tls.alter, server.tls.alter) = (alter[0], alter[1]);
+    let crypto = provider.clone();
+    let config = ServerConfig { crypto, ask_on_client_hello, ..ServerConfig::new(Arc::new(ExternalTls)) };
     server.endpoint.set_server(Some(Arc::new(config))).unwrap();
-    let config = ClientConfig { crypto: provider.clone(), ..ClientConfig::new(Arc::new(ExternalTls)) };
+    let config = ClientConfig { crypto: provider.clone(), transport, ..ClientConfig::new(Arc::new(ExternalTls)) };
     client.handle = Some(client.endpoint.connect(0, &config, "localhost", client.path).unwrap());
     let handle = client.handle.unwrap();
     client.tls.start(client.endpoint.connection_mut(handle).unwrap(), 0).unwrap();
@@ -216,4 +231,83 @@ fn data_that_is_not_taken_is_bounded() {
     }
     assert!((100 << 10..200 << 10).contains(&most), "{most}");
     assert!(client.connection().is_closed(), "more than 128 KiB wait");
+}
+
+/// What the client finds wrong with a server that changes its version information so; `None` where nothing.
+fn judged_by_the_client(versions: VersionSettings, alter: fn(&mut TransportParameters)) -> Option<TransportErrorCode> {
+    let transport = TransportSettings { versions, ..TransportSettings::default() };
+    let (mut client, mut server) = pair_with(&crypto::ring::provider(), transport, false, [|_| {}, alter]);
+    run(&mut client, &mut server);
+    let closed = client.events.iter().find_map(|event| match event {
+        Event::Closed(ConnectionError::Transport { code, by_peer: false, .. }) => Some(*code),
+        Event::Closed(other) => panic!("{other:?}"),
+        _ => None,
+    });
+    assert_eq!(closed.is_none(), client.events.contains(&Event::HandshakeConfirmed));
+    closed
+}
+
+/// C4: what a client makes of a server's version information, with and without a Version Negotiation packet before it
+/// (RFC 9368 sections 4 and 8).
+#[test]
+fn c4_a_client_checks_what_the_server_says_of_versions() {
+    const MISMATCH: Option<TransportErrorCode> = Some(TransportErrorCode::VERSION_NEGOTIATION_ERROR);
+    const RESERVED: Version = Version(0x1a2a_3a4a);
+    fn information(parameters: &mut TransportParameters, available: &[Version]) {
+        let chosen = parameters.version_information.as_ref().unwrap().chosen;
+        parameters.version_information = Some(VersionInformation { chosen, available: available.to_vec() });
+    }
+    let first = |chosen| VersionSettings { chosen, ..VersionSettings::default() };
+    let second = |chosen, preferred: &[Version]| VersionSettings {
+        original: Some(RESERVED),
+        preferred: preferred.to_vec(),
+        ..first(chosen)
+    };
+    let (v1, v2) = (Version::V1, Version::V2);
+
+    let missing: fn(&mut TransportParameters) = |parameters| parameters.version_information = None;
+    assert_eq!(judged_by_the_client(first(v1), missing), None, "a server that knows no version information");
+    assert_eq!(judged_by_the_client(second(v1, &[v2, v1]), missing), None, "as if it knew version 1 alone");
+    assert_eq!(judged_by_the_client(second(v2, &[v2, v1]), missing), MISMATCH);
+
+    let empty: fn(&mut TransportParameters) = |parameters| information(parameters, &[]);
+    assert_eq!(judged_by_the_client(first(v1), empty), None);
+    assert_eq!(judged_by_the_client(second(v1, &[v1]), empty), MISMATCH);
+
+    let both: fn(&mut TransportParameters) = |parameters| information(parameters, &[Version::V1, Version::V2]);
+    assert_eq!(judged_by_the_client(second(v1, &[v1, v2]), both), None);
+    assert_eq!(judged_by_the_client(second(v1, &[v2, v1]), both), MISMATCH, "version 2 would have been better");
+    // The version in use counts as listed, even where the server is about to give it up.
+    let other: fn(&mut TransportParameters) = |parameters| information(parameters, &[Version::V2]);
+    assert_eq!(judged_by_the_client(second(v1, &[v1, v2]), other), None);
+
+    let elsewhere: fn(&mut TransportParameters) = |parameters| {
+        parameters.version_information = Some(VersionInformation { chosen: Version::V2, available: vec![Version::V2] });
+    };
+    assert_eq!(judged_by_the_client(first(v1), elsewhere), MISMATCH, "not the version of its packets");
+}
+
+/// RFC 9368 section 4: a server goes on without a client's version information.
+#[test]
+fn a_client_need_not_say_anything_of_versions() {
+    let alter: [fn(&mut TransportParameters); 2] = [|parameters| parameters.version_information = None, |_| {}];
+    let (mut client, mut server) = pair_with(&crypto::ring::provider(), TransportSettings::default(), false, alter);
+    run(&mut client, &mut server);
+    assert!(client.events.contains(&Event::HandshakeConfirmed), "{:?}", client.events);
+}
+
+/// A client whose transport parameters are wrong is refused before anybody is asked about it.
+#[test]
+fn nobody_is_asked_about_a_client_that_cannot_be_served() {
+    let alter: [fn(&mut TransportParameters); 2] = [|parameters| parameters.ack_delay_exponent = 21, |_| {}];
+    let (mut client, mut server) = pair_with(&crypto::ring::provider(), TransportSettings::default(), true, alter);
+    run(&mut client, &mut server);
+    assert!(!server.events.contains(&Event::ClientHello), "{:?}", server.events);
+    let refused = |event: &Event| match event {
+        Event::Closed(ConnectionError::Transport { code, by_peer: true, .. }) => {
+            *code == TransportErrorCode::TRANSPORT_PARAMETER_ERROR
+        }
+        _ => false,
+    };
+    assert!(client.events.iter().any(refused), "{:?}", client.events);
 }

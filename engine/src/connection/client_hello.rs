@@ -119,6 +119,9 @@ impl Connection {
             return self.start_server_tls(now, &config);
         }
         if !core::mem::replace(&mut pending.asked, true) {
+            // Nobody is asked about what cannot be served.
+            let parameters = pending.hello().map(|hello| hello.transport_parameters.as_slice()).unwrap_or_default();
+            TransportParameters::decode(parameters, Side::Client)?;
             self.events.push_back(Event::ClientHello);
         }
         Ok(())

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use quillon::crypto::{CipherSuite, Secret};
 use quillon::tls::external::{Agreement, Direction, ExternalTlsError};
+use quillon::transport_parameters::TransportParameters;
 use quillon::wire::{Level, Side};
 use quillon::{Connection, Time};
 
@@ -20,6 +21,8 @@ const SUITE: CipherSuite = CipherSuite::Aes128Gcm;
 /// One end of the handshake.
 pub struct ToyTls {
     side: Side,
+    /// Changes our transport parameters before they are sent.
+    pub alter: fn(&mut TransportParameters),
     /// Bytes of each level that are not whole messages yet.
     initial: Vec<u8>,
     handshake: Vec<u8>,
@@ -46,12 +49,22 @@ fn secret(level: Level, sender: Side) -> Secret {
 
 impl ToyTls {
     pub fn new(side: Side) -> Self {
-        Self { side, initial: Vec::new(), handshake: Vec::new() }
+        Self { side, alter: |_| {}, initial: Vec::new(), handshake: Vec::new() }
+    }
+
+    /// Our transport parameters.
+    fn parameters(&self, connection: &mut Connection) -> Result<Vec<u8>, ExternalTlsError> {
+        let encoded = connection.local_transport_parameters().ok_or(ExternalTlsError::NoSession)?;
+        let mut parameters = TransportParameters::decode(encoded, self.side).expect("ours can be read");
+        (self.alter)(&mut parameters);
+        let mut encoded = Vec::new();
+        parameters.encode(&mut encoded, None);
+        Ok(encoded)
     }
 
     /// A client's first message.
     pub fn start(&mut self, connection: &mut Connection, now: Time) -> Result<(), ExternalTlsError> {
-        let parameters = connection.local_transport_parameters().ok_or(ExternalTlsError::NoSession)?.to_vec();
+        let parameters = self.parameters(connection)?;
         connection.submit_crypto(now, Level::Initial, &client_hello(&parameters))
     }
 
@@ -85,7 +98,7 @@ impl ToyTls {
     ) -> Result<(), ExternalTlsError> {
         match (self.side, ty) {
             (Side::Server, CLIENT_HELLO) => {
-                let parameters = connection.local_transport_parameters().ok_or(ExternalTlsError::NoSession)?.to_vec();
+                let parameters = self.parameters(connection)?;
                 connection.submit_crypto(now, Level::Initial, &message(SERVER_HELLO, &[9; 32]))?;
                 self.install(connection, now, Level::Handshake)?;
                 let extensions = message(ENCRYPTED_EXTENSIONS, &parameters);
