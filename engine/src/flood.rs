@@ -9,13 +9,14 @@ use crate::wire::Time;
 ///
 /// A glitch is: a PING, RESET_STREAM, STOP_SENDING, NEW_CONNECTION_ID, RETIRE_CONNECTION_ID, PATH_CHALLENGE,
 /// PATH_RESPONSE, NEW_TOKEN or HANDSHAKE_DONE frame; a CRYPTO frame after the handshake; a STREAM frame with neither
-/// data nor end; a frame for a stream that is over; a MAX_DATA or MAX_STREAMS that raises nothing; every 64 further
-/// frames in one packet; every 256 ranges of an ACK frame; a key update.
+/// data nor end; a frame for a stream that is over; a MAX_DATA or MAX_STREAMS that raises nothing; every 64
+/// frames in one packet beyond 64, or beyond one for each 18 bytes; every 256 ranges of an ACK frame; a key update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FloodSettings {
     /// Glitches at once: above zero. Default: 10,000, more than a client that abandons thousands of streams causes.
     pub burst: u32,
-    /// Glitches in each second over a long time. Default: 330, some ten times what an honest peer comes to.
+    /// Glitches in each second over a long time. Default: 330, above what the probes, keep-alives and abandoned streams
+    /// of an honest peer come to.
     pub refill_per_second: u32,
 }
 

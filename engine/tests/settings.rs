@@ -10,7 +10,9 @@ use pair::{MILLISECOND, Pair, client_config, server_config};
 use plain::{Packet, client_parameters, packets};
 use quillon::packet::{Frame, PacketType};
 use quillon::transport_parameters::TransportParameters;
-use quillon::{ConnectError, Dir, EndpointConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
+use quillon::{
+    ConnectError, Dir, EndpointConfig, FloodSettings, SettingsError, TransportSettings, TransportSettingsBuilder,
+};
 
 /// What one setting outside its range is called.
 fn refused(change: impl FnOnce(TransportSettingsBuilder) -> TransportSettingsBuilder) -> &'static str {
@@ -69,6 +71,10 @@ fn a_value_outside_its_range_is_refused_by_name_and_the_last_one_inside_accepted
     assert_eq!(refused(|b| b.keep_alive(Some(Duration::ZERO))), "keep_alive");
     assert_eq!(refused(|b| b.handshake_timeout(Some(Duration::ZERO))), "handshake_timeout");
     accepted(|b| b.handshake_timeout(None));
+    assert_eq!(refused(|b| b.packets_per_key(Some(0))), "packets_per_key");
+    accepted(|b| b.packets_per_key(Some(1)));
+    assert_eq!(refused(|b| b.floods(FloodSettings { burst: 0, refill_per_second: 1 })), "floods.burst");
+    accepted(|b| b.floods(FloodSettings { burst: 1, refill_per_second: 0 }));
 }
 
 #[test]

@@ -10,7 +10,8 @@ use crate::wire::{Level, Time};
 const MAX_UNDECRYPTABLE: usize = 8;
 const MAX_UNDECRYPTABLE_BYTES: usize = 16 << 10;
 
-/// This many frames in a packet are for free: those of a packet of 1200 bytes with 18 bytes each.
+/// Frames in a packet are for free where they have this many bytes each, and 64 in any case.
+const HONEST_FRAME_LEN: usize = 18;
 const FRAMES_FOR_FREE: u64 = 64;
 
 /// The glitches of a connection.
@@ -52,11 +53,12 @@ impl Glitches {
 }
 
 impl Connection {
-    /// Charges what the frames of a packet, `frames` of them, cost beyond their use (RFC 9000 section 21.9).
-    pub(super) fn charge_glitches(&mut self, now: Time, frames: u64) -> Result<(), TransportError> {
-        let glitches = core::mem::take(&mut self.glitches.noted)
-            + self.streams.take_glitches()
-            + frames.saturating_sub(1) / FRAMES_FOR_FREE;
+    /// Charges what the frames of a packet, `frames` of them in `len` bytes, cost beyond their use (RFC 9000 section
+    /// 21.9).
+    pub(super) fn charge_glitches(&mut self, now: Time, frames: u64, len: usize) -> Result<(), TransportError> {
+        let tiny = frames.saturating_sub(FRAMES_FOR_FREE.max((len / HONEST_FRAME_LEN) as u64));
+        let noted = core::mem::take(&mut self.glitches.noted);
+        let glitches = noted + self.streams.take_glitches() + tiny.div_ceil(FRAMES_FOR_FREE);
         if glitches == 0 || self.glitches.budget.charge(now, glitches) {
             Ok(())
         } else {

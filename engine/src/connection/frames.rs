@@ -42,7 +42,7 @@ impl Connection {
             self.glitches.note_frame(level, &frame);
             self.on_frame(now, level, destination, ty, frame).map_err(|error| error.in_frame(ty))?;
         }
-        self.charge_glitches(now, frames)?;
+        self.charge_glitches(now, frames, payload.len())?;
         Ok(content)
     }
 

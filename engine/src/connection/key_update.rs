@@ -7,6 +7,9 @@ use crate::crypto::OneRttKeys;
 use crate::error::{TransportError, TransportErrorCode};
 use crate::wire::{Space, Time};
 
+/// More packets than fit the buffer of one call.
+const MAX_BATCH: u64 = 1 << 16;
+
 /// Why keys cannot be updated now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -105,7 +108,8 @@ impl Connection {
         if !keys.is_update_due() && keys.sealed_packets() < interval {
             return Ok(());
         }
-        let exhausted = keys.is_exhausted();
+        // No call of `transmit` writes as many packets as are left then.
+        let exhausted = keys.sealed_packets().saturating_add(MAX_BATCH) >= keys.suite().confidentiality_limit();
         match self.may_update_keys(now) {
             Ok(()) => {}
             // To wait is good, to go on without new keys is not possible.
