@@ -4,6 +4,7 @@ mod resumable;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use quillon::error::TransportErrorCode;
 use quillon::stream::{OpenError, WriteError};
@@ -14,7 +15,8 @@ use quillon::{
     Event, SavedSession, ServerConfig, StreamId, TransportSettings, VersionSettings,
 };
 
-use resumable::pair::{MILLISECOND, Pair, SECOND};
+use quillon::rng::Rng;
+use resumable::pair::{Filter, MILLISECOND, Pair, SECOND};
 use resumable::{Resumable, server_builder};
 
 /// The first packet of a datagram is a 0-RTT packet of version 1.
@@ -475,26 +477,6 @@ fn rejected_datagrams_are_lost() {
     assert!(resumable.pair.client.saw(&Event::DatagramLost { id }).is_some());
 }
 
-/// A server that decides on ClientHellos has the early data as soon as it has decided.
-#[test]
-fn early_data_waits_for_the_decision_on_the_client_hello() {
-    let mut resumable = Resumable::default();
-    let session = resumable.session();
-    let tls = server_builder().session_store(resumable.store.clone());
-    let config = resumable::server_config(tls, TransportSettings::default());
-    let asking = ServerConfig { ask_on_client_hello: true, ..(*config).clone() };
-    resumable.pair.server.endpoint.set_server(Some(asking.into())).unwrap();
-    let (_, id) = resume_with(&mut resumable, session, &[5; 3_000]);
-    resumable.pair.run_for(15 * MILLISECOND);
-    let server = resumable.pair.server.saw(&Event::ClientHello).expect("the server is asked");
-    assert!(resumable.pair.server.saw(&Event::EarlyDataAccepted).is_none());
-    let now = resumable.pair.now;
-    resumable.pair.server.connection(server).choose(now, &config).unwrap();
-    assert_eq!(read_all(resumable.pair.server.connection(server), id), [5; 3_000]);
-    resumable.pair.settle();
-    assert!(resumable.pair.server.connection(server).is_handshake_complete());
-}
-
 /// H7: early data that comes while a server's caller looks at the ClientHello is kept, and read once it has chosen.
 #[test]
 fn early_data_waits_for_a_decision_on_the_client_hello() {
@@ -518,4 +500,63 @@ fn early_data_waits_for_a_decision_on_the_client_hello() {
     pair.settle();
     assert_eq!(pair.client.connection(client).early_data_status(), EarlyDataStatus::Accepted);
     assert!(pair.client.connection(client).is_handshake_confirmed());
+}
+
+/// Drops datagrams with a chance of one in six, the same ones for the same seed.
+fn lossy(seed: u64) -> Filter {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    let mut rng = Rng::from_seed(bytes);
+    Box::new(move |_, _| !rng.u64().is_multiple_of(6))
+}
+
+/// On a path that loses one datagram in six a request in early data is answered, whether the server takes it or has
+/// forgotten the session.
+#[test]
+fn early_data_survives_a_lossy_path() {
+    for (seed, forgets) in (0..60).zip([false, true].into_iter().cycle()) {
+        let patient = TransportSettings {
+            handshake_timeout: None,
+            max_idle_timeout: Duration::ZERO,
+            ..TransportSettings::default()
+        };
+        let mut resumable = Resumable::new(patient.clone());
+        resumable.client.transport = patient;
+        let session = resumable.session();
+        if forgets {
+            resumable.store.clear();
+        }
+        let request: Vec<u8> = (0..25_000u32).map(|n| (n * n / 5) as u8).collect();
+        resumable.pair.client.outbound_filter = Some(lossy(2 * seed));
+        resumable.pair.server.outbound_filter = Some(lossy(2 * seed + 1));
+        let (client, mut id) = resume_with(&mut resumable, session, &request);
+        let (mut received, mut answer) = (Vec::new(), Vec::new());
+        for _ in 0..1_000 {
+            resumable.pair.run_for(200 * MILLISECOND);
+            if resumable.pair.client.saw(&Event::EarlyDataRejected).is_some() {
+                let connection = resumable.pair.client.connection(client);
+                id = connection.open(Dir::Bidi).unwrap();
+                connection.write(id, &request).unwrap();
+                connection.finish(id).unwrap();
+            }
+            if let Some((server, ())) =
+                resumable.pair.server.take(|event| (*event == Event::StreamReadable { id }).then_some(()))
+            {
+                let connection = resumable.pair.server.connection(server);
+                received.extend(read_all(connection, id));
+                if received.len() == request.len() && connection.write(id, b"thanks") == Ok(6) {
+                    connection.finish(id).unwrap();
+                }
+            }
+            if resumable.pair.client.saw(&Event::StreamReadable { id }).is_some() {
+                answer.extend(read_all(resumable.pair.client.connection(client), id));
+            }
+            if answer == b"thanks" {
+                break;
+            }
+        }
+        assert!(received == request && answer == b"thanks", "seed {seed}, {:?}", resumable.pair.client.closed());
+        let expected = if forgets { EarlyDataStatus::Rejected } else { EarlyDataStatus::Accepted };
+        assert_eq!(resumable.pair.client.connection(client).early_data_status(), expected, "seed {seed}");
+    }
 }

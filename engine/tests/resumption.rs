@@ -5,7 +5,7 @@ mod resumable;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quillon::tls::rustls::{ClientAuthentication, SessionStore, TicketKeys};
+use quillon::tls::rustls::{ClientAuthentication, ServerBuilder, SessionStore, TicketKeys};
 use quillon::transport_parameters::{InvalidRemembered, RememberedParameters};
 use quillon::wire::Version;
 use quillon::{ClientConfig, ConnectionError, Event, SessionCache, TransportSettings, VersionSettings};
@@ -243,10 +243,11 @@ fn stores_and_keys_do_not_show_what_they_hold() {
 /// tickets, that both servers share.
 #[test]
 fn a_session_without_a_client_certificate_does_not_stand_in_for_one() {
-    let with_store = |store: &Arc<SessionStore>| server_builder().session_store(Arc::clone(store));
-    let with_tickets = |_: &Arc<SessionStore>| server_builder().ticket_keys(TicketKeys::new([1; 32]));
-    let builders: [&dyn Fn(&Arc<SessionStore>) -> quillon::tls::rustls::ServerBuilder; 2] =
-        [&with_store, &with_tickets];
+    type Builder = fn(&Arc<SessionStore>) -> ServerBuilder;
+    let builders: [Builder; 2] = [
+        |store| server_builder().session_store(Arc::clone(store)),
+        |_| server_builder().ticket_keys(TicketKeys::new([1; 32])),
+    ];
     for builder in builders {
         let mut resumable = Resumable::default();
         resumable.serve_with(builder(&resumable.store), TransportSettings::default());

@@ -206,11 +206,20 @@ impl Connection {
         let mut gated = wants;
         for (want, level) in gated.iter_mut().zip(LEVELS) {
             let space = level.space();
-            if *want == Want::Data && self.probes(space) == 0 {
+            if *want == Want::Data && self.probes(space) == 0 && !self.would_wait_forever(space, held_back) {
                 *want = if self.recovery.received(space).ack_needed_now() { Want::Ack } else { Want::Nothing };
             }
         }
         (gated, held_back)
+    }
+
+    /// Whether handshake data is held back behind a window full of application data, and no timer would send it: until
+    /// the handshake is confirmed none runs for application data, which the peer may not be able to read yet. Such
+    /// handshake data goes out as a probe would (RFC 9002 section 7.5).
+    fn would_wait_forever(&self, space: Space, held_back: Option<Idle>) -> bool {
+        space != Space::Application
+            && held_back == Some(Idle::CongestionWindow)
+            && !self.recovery.has_ack_eliciting_in_flight(space)
     }
 
     /// Writes one packet in plain text. `None`, and nothing written, where no frame came of it.
