@@ -317,3 +317,58 @@ fn after_a_close_nothing_is_sent_and_what_arrived_can_be_read() {
     assert!(at(|event| *event == Event::DatagramReceived) < at(|event| matches!(event, Event::Closed(_))));
     assert_eq!(received(pair.server.connection(server)), [&b"bye"[..]]);
 }
+
+/// G4: whatever is lost, each accepted datagram has one outcome and arrives once at most; one that was acknowledged
+/// arrived.
+#[test]
+fn under_loss_each_datagram_has_one_outcome() {
+    let mut pair = Pair::default();
+    let (client, server) = pair.connected();
+    let (mut up, mut down) = (0u32, 0u32);
+    pair.client.outbound_filter = Some(Box::new(move |_, _| {
+        up += 1;
+        up * 7 % 5 != 0
+    }));
+    pair.server.outbound_filter = Some(Box::new(move |_, _| {
+        down += 1;
+        down * 11 % 7 != 0
+    }));
+    let stream = pair.client.connection(client).open(Dir::Uni).unwrap();
+    let (mut accepted, mut arrived) = (0, Vec::new());
+    for n in 0..300u64 {
+        let connection = pair.client.connection(client);
+        let _ = connection.write(stream, &[0; 2000]);
+        let mut data = vec![0; (n as usize * 37) % 1100 + 8];
+        data[..8].copy_from_slice(&n.to_be_bytes());
+        assert_eq!(connection.send_datagram(data.into()), Ok(DatagramId(n)));
+        accepted += 1;
+        pair.run_for(2 * MILLISECOND);
+        let connection = pair.server.connection(server);
+        arrived.extend(received(connection).iter().map(|data| u64::from_be_bytes(data[..8].try_into().unwrap())));
+        while let Ok(len) = connection.peek(stream).map(|peek| peek.data.len()) {
+            connection.consume(stream, len).unwrap();
+        }
+    }
+    pair.run_for(10 * pair::SECOND);
+    let late = received(pair.server.connection(server));
+    arrived.extend(late.iter().map(|data| u64::from_be_bytes(data[..8].try_into().unwrap())));
+    let (mut ended, mut lost) = (Vec::new(), 0);
+    for outcome in outcomes(&mut pair) {
+        match outcome {
+            Event::DatagramAcked { id } => {
+                assert!(arrived.contains(&id.0));
+                ended.push(id.0);
+            }
+            Event::DatagramLost { id } => {
+                lost += 1;
+                ended.push(id.0);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    ended.sort_unstable();
+    assert_eq!(ended, (0..accepted).collect::<Vec<_>>());
+    assert!(lost > 10 && lost < 200, "{lost}");
+    arrived.sort_unstable();
+    assert!(arrived.is_sorted_by(|a, b| a < b), "none twice");
+}
