@@ -48,6 +48,7 @@
 //! - [`connection`]: the conductor. Ingress, egress, timers, close, events.
 //! - `packet`, `crypto`, `tls`, `token`, `stream`, `recovery`, `congestion`, `path`, `connection_id`: one concept
 //!   of the RFCs each, with its state.
+//! - [`diagnostics`]: what a connection tells of itself, in the words of `packet` and `transport_parameters`.
 //! - [`transport_parameters`], [`version_negotiation`]: what the ends declare and agree on.
 //! - [`wire`], [`error`], [`ranges`], [`rng`], [`flood`]: the vocabulary.
 #![no_std]

@@ -8,7 +8,8 @@ use plain::packets;
 use proptest::prelude::*;
 use quillon::diagnostics::{Importance, QlogSchema, QlogSettings, write_string};
 use quillon::packet::{self, Frame, PacketType};
-use quillon::{ConnectionHandle, Dir, EndpointConfig, Event, TransportSettings};
+use quillon::wire::{Version, Writer};
+use quillon::{Admission, ConnectionHandle, Dir, Ecn, EndpointConfig, Event, Transmit, TransportSettings};
 use serde_json::Value;
 
 /// The records of a log. Each begins with a separator, ends with a line feed, and is one JSON object (RFC 7464).
@@ -418,7 +419,7 @@ fn dropped_packets_say_why() {
     // A number that was not seen.
     damaged[9] = damaged[9].wrapping_add(100);
     for mut datagram in [short, damaged] {
-        pair.server.endpoint.receive(pair.now, path, quillon::Ecn::NotEct, &mut datagram);
+        pair.server.endpoint.receive(pair.now, path, Ecn::NotEct, &mut datagram);
     }
     let log = records(&pair.server.connection(server).poll_qlog().unwrap());
     let triggers: Vec<_> = named(&log, "quic:packet_dropped").iter().map(|data| data["trigger"].clone()).collect();
@@ -438,7 +439,7 @@ fn packets_that_wait_for_keys_are_recorded_twice() {
     let rest = flight[0].split_off(initial.len);
     let path = pair.client.path();
     for mut datagram in [rest, flight.remove(0)] {
-        pair.client.endpoint.receive(pair.now, path, quillon::Ecn::NotEct, &mut datagram);
+        pair.client.endpoint.receive(pair.now, path, Ecn::NotEct, &mut datagram);
     }
     let log = records(&pair.client.connection(client).poll_qlog().unwrap());
     let buffered = named(&log, "quic:packet_buffered");
@@ -502,6 +503,83 @@ fn recording_changes_nothing_on_the_wire() {
         (pair.client.sent, pair.server.sent)
     };
     assert!(wire(TransportSettings::default()) == wire(settings(QlogSchema::Draft)));
+}
+
+#[test]
+fn a_retry_is_recorded_with_its_token_only_counted() {
+    let admission = Admission::AutomaticWithRetry { threshold: 0 };
+    let server = EndpointConfig { admission, ..EndpointConfig::default() };
+    let mut pair = Pair::new(server, settings(QlogSchema::V03));
+    let client = pair.connect_with(&pair::client_config(settings(QlogSchema::V03)), "localhost");
+    pair.settle();
+    let server = pair.server.saw(&Event::HandshakeComplete).unwrap();
+    let log = records(&pair.client.connection(client).poll_qlog().unwrap());
+    let received = named(&log, "transport:packet_received");
+    assert_eq!(received[0]["header"]["packet_type"], "retry");
+    let retry = packet::parse_greased(&pair.server.sent[0], 8).unwrap();
+    assert_eq!(received[0]["header"]["token"]["length"], retry.token.len());
+    assert_eq!(received[0]["header"]["scid"], retry.scid.to_string());
+    assert!(received[0]["header"].get("packet_number").is_none());
+    // The next Initial carries the token, and goes to the connection ID of the Retry.
+    let sent = named(&log, "transport:packet_sent");
+    assert_eq!(sent[1]["header"]["token"]["length"], retry.token.len());
+    assert_eq!(sent[1]["header"]["dcid"], retry.scid.to_string());
+    let moved = named(&log, "connectivity:connection_id_updated");
+    assert!(moved.iter().any(|data| data["new"] == retry.scid.to_string()));
+    // The server's log is grouped under the same connection ID, although it starts after the Retry.
+    let server_log = records(&pair.server.connection(server).poll_qlog().unwrap());
+    let group = |log: &[Value]| log[0]["trace"]["common_fields"]["group_id"].clone();
+    assert_eq!(group(&log), group(&server_log));
+}
+
+#[test]
+fn a_version_mismatch_is_recorded_with_both_lists() {
+    let mut pair = plain::pair(TransportSettings::default());
+    let client = pair.connect_with(&plain::client(settings(QlogSchema::Draft)), "localhost");
+    let mut buffer = vec![0; 65_535];
+    let Transmit::Send(_) = pair.client.endpoint.transmit(pair.now, &mut buffer) else { panic!("a first flight") };
+    let look = packet::first_look(&buffer, 8).unwrap();
+    let mut reply = [0; 128];
+    let mut writer = Writer::new(&mut reply);
+    packet::encode_version_negotiation(&mut writer, look.scid, look.dcid, 0x80, &[Version(0xff00_001d)]);
+    let mut reply = writer.written().to_vec();
+    let path = pair.client.path();
+    pair.client.endpoint.receive(pair.now, path, Ecn::NotEct, &mut reply);
+    let log = records(&pair.client.connection(client).poll_qlog().unwrap());
+    let received = named(&log, "quic:packet_received");
+    assert_eq!(received[0]["header"]["packet_type"], "version_negotiation");
+    assert_eq!(received[0]["supported_versions"][0], "ff00001d");
+    let information = named(&log, "quic:version_information");
+    let last = information.last().unwrap();
+    assert_eq!(last["server_versions"][0], "ff00001d");
+    assert_eq!(last["client_versions"][0], "00000001");
+    assert!(last.get("chosen_version").is_none(), "there is none in common");
+    assert_eq!(named(&log, "quic:connection_closed")[0]["trigger"], "version_mismatch");
+}
+
+/// RFC 9002 section 6.2.4.
+#[test]
+fn probes_and_the_timer_behind_them_are_recorded() {
+    let mut pair = plain::pair(TransportSettings::default());
+    let (client, _) = plain::connected(&mut pair, settings(QlogSchema::Draft));
+    pair.client.connection(client).poll_qlog();
+    pair.client.outbound_filter = Some(Box::new(|_, _| false));
+    let id = pair.client.connection(client).open(Dir::Uni).unwrap();
+    pair.client.connection(client).write(id, b"lost").unwrap();
+    pair.run_for(SECOND);
+    let log = records(&pair.client.connection(client).poll_qlog().unwrap());
+    let timers = named(&log, "quic:timer_updated");
+    let pto =
+        |event: &str| timers.iter().filter(|data| data["timer_type"] == "pto" && data["event_type"] == event).count();
+    let probes = pair.client.connection(client).stats().probe_timeouts as usize;
+    assert!(probes >= 3);
+    assert_eq!(pto("expired"), probes);
+    assert!(pto("set") > probes);
+    assert!(timers.iter().all(|data| (data["event_type"] == "set") == data["delta"].is_number()));
+    let sent = named(&log, "quic:packet_sent");
+    assert!(sent.iter().any(|data| data["trigger"] == "pto_probe"));
+    let metrics = named(&log, "quic:recovery_metrics_updated");
+    assert!(metrics.iter().any(|data| data["pto_count"] == probes));
 }
 
 /// Nothing of a log is lost with its connection.

@@ -4,6 +4,7 @@
 //! `corpus/` to its target on every run of the tests. A file that once broke something stays there for good.
 
 mod connection;
+mod logs;
 mod parsers;
 
 /// A target: its name, which is that of its folder in `corpus/`, and what takes the bytes.
@@ -14,6 +15,7 @@ pub const TARGETS: &[Target] = &[
     ("client", connection::client),
     ("client_hello", parsers::client_hello),
     ("frames", parsers::frames),
+    ("logs", logs::logs),
     ("packets", parsers::packets),
     ("server", connection::server),
     ("transport_parameters", parsers::transport_parameters),
