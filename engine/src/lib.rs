@@ -46,6 +46,7 @@
 //! - [`endpoint`]: demultiplexing, admission, Retry, version negotiation, stateless resets, the memory budget.
 //! - [`stateless`]: the datagrams that need no connection.
 //! - [`connection`]: the conductor. Ingress, egress, timers, close, events.
+//! - [`resumption`]: the sessions that a client keeps.
 //! - `packet`, `crypto`, `tls`, `token`, `stream`, `recovery`, `congestion`, `path`, `connection_id`: one concept
 //!   of the RFCs each, with its state.
 //! - [`diagnostics`]: what a connection tells of itself, in the words of `packet` and `transport_parameters`.

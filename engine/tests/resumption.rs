@@ -5,6 +5,7 @@ mod resumable;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use quillon::tls::rustls::{ClientAuthentication, ServerBuilder, SessionStore, TicketKeys};
 use quillon::transport_parameters::{InvalidRemembered, RememberedParameters};
 use quillon::wire::Version;
@@ -185,6 +186,18 @@ fn remembered_transport_parameters_are_bytes_to_save() {
     assert_eq!(RememberedParameters::from_bytes(&[1; 257]), Err(InvalidRemembered));
     let server = resumable.accepted();
     assert_eq!(resumable.pair.server.connection(server).remembered_transport_parameters(), None);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_of_remembered_parameters_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let with_format = [&[1][..], &bytes].concat();
+        for bytes in [bytes, with_format] {
+            if let Ok(remembered) = RememberedParameters::from_bytes(&bytes) {
+                prop_assert_eq!(RememberedParameters::from_bytes(&remembered.to_bytes()), Ok(remembered));
+            }
+        }
+    }
 }
 
 #[test]

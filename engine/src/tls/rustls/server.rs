@@ -129,6 +129,9 @@ impl ServerBuilder {
     /// store serves once, so that an attacker who repeats a client's first flight gets nothing out of it (RFC 8446
     /// section 8.1). Takes the place of [`ticket_keys`](Self::ticket_keys). Default: no resumption.
     ///
+    /// Early data is taken only where the client's clock has kept pace with ours, to a minute, since the session was made
+    /// (RFC 8446 section 8.3).
+    ///
     /// Servers that share the store resume each other's sessions. Where bytes have to be the same again, each endpoint
     /// has a store of its own, and starts with an empty one.
     #[must_use]

@@ -132,3 +132,52 @@ impl fmt::Debug for SealedTickets {
         f.debug_struct("SealedTickets").field("previous", &self.previous.is_some()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+
+    use super::super::scope::{Binding, Exchange, run, surroundings};
+    use super::*;
+    use crate::rng::Rng;
+    use crate::wire::Version;
+
+    fn binding() -> Binding {
+        Binding { version: Version::V1, client_authentication: [0; 32], early_data_context: Vec::new() }
+    }
+
+    /// Runs `f` as a call of rustls at that second of the day.
+    fn at<R>(seconds: u64, binding: Binding, f: impl FnOnce() -> R) -> R {
+        let exchange = Exchange { binding: Some(Arc::new(binding)), ..Exchange::default() };
+        run(surroundings(Rng::from_seed([3; 32]), Duration::from_secs(seconds)), exchange, f).0
+    }
+
+    #[test]
+    fn a_ticket_opens_for_a_day_and_under_what_it_is_bound_to() {
+        let tickets = SealedTickets::new(&TicketKeys::new([7; 32]));
+        let ticket = at(1000, binding(), || tickets.encrypt(b"session")).unwrap();
+        let open = |seconds, binding| at(seconds, binding, || tickets.decrypt(&ticket));
+        assert_eq!(open(1000 + 86_400, binding()).as_deref(), Some(&b"session"[..]));
+        assert_eq!(open(1001 + 86_400, binding()), None);
+        assert_eq!(open(1000, Binding { version: Version::V2, ..binding() }), None);
+        assert_eq!(open(1000, Binding { client_authentication: [1; 32], ..binding() }), None);
+        // Nothing of it is sealed for those who read the packet.
+        assert!(!ticket.windows(7).any(|window| window == b"session"));
+        assert_eq!(tickets.decrypt(&ticket), None, "outside a call");
+    }
+
+    #[test]
+    fn a_ticket_that_was_changed_or_cut_does_not_open() {
+        let tickets = SealedTickets::new(&TicketKeys::new([7; 32]));
+        let ticket = at(1000, binding(), || tickets.encrypt(b"session")).unwrap();
+        at(1000, binding(), || {
+            for index in 0..ticket.len() {
+                let mut changed = ticket.clone();
+                changed[index] ^= 1;
+                assert_eq!(tickets.decrypt(&changed), None, "byte {index}");
+                assert_eq!(tickets.decrypt(&ticket[..index]), None, "cut to {index} bytes");
+            }
+            assert!(tickets.decrypt(&ticket).is_some());
+        });
+    }
+}
