@@ -94,6 +94,7 @@ impl From<ConnectError> for Failure {
             ConnectError::Tls(_) => QUILLON_ERR_TLS,
             ConnectError::TooManyConnections => QUILLON_ERR_TOO_MANY,
             ConnectError::MemoryBudget => QUILLON_ERR_MEMORY,
+            ConnectError::NoConnectionId | ConnectError::PathInUse => QUILLON_ERR_INVALID_STATE,
         };
         Self { code, text: Cow::Owned(error.to_string()), number: None }
     }

@@ -132,7 +132,7 @@ impl Connection {
         let Some((hello, bytes)) = self.handshake.take_client_hello() else { return Ok(()) };
         let client = TransportParameters::decode(&hello.transport_parameters, Side::Client)?;
         self.negotiate_version(&client)?;
-        self.prepare_preferred_address();
+        self.prepare_preferred_address()?;
         let token = super::reset_token(self.crypto.as_ref(), &self.id_settings, &self.handshake.local());
         let parameters = self.handshake.transport_parameters(&self.settings, self.version, Some(token));
         self.trace_parameters(&parameters);

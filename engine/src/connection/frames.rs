@@ -83,8 +83,7 @@ impl Connection {
                 // RFC 9000 section 5.1.2: packets sent before may still be on their way.
                 let until = now.saturating_add(self.recovery.pto(Space::Application).saturating_mul(3));
                 self.local_ids.on_retire(sequence, destination, until)?;
-                self.issue_connection_ids();
-                Ok(())
+                self.issue_connection_ids()
             }
             Frame::PathChallenge(data) => {
                 self.paths.on_challenge(data);

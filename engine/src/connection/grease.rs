@@ -36,7 +36,7 @@ impl Connection {
 
     /// Reads a packet's header. With `grease_quic_bit` announced its QUIC bit means nothing (RFC 9287 section 3).
     pub(super) fn parse_packet(&self, packet: &[u8]) -> Option<packet::Layout> {
-        let local_id_len = self.id_settings.len;
+        let local_id_len = self.id_settings.generator.id_len();
         let layout = if self.settings.grease_quic_bit {
             packet::parse_greased(packet, local_id_len)
         } else {

@@ -225,7 +225,8 @@ impl Handshake {
         let limits = super::streams::receive_limits(settings);
         let parameters = TransportParameters {
             original_destination_connection_id: server.then_some(self.original),
-            stateless_reset_token: reset_token.filter(|_| server),
+            // Every connection without an ID would have the same token.
+            stateless_reset_token: reset_token.filter(|_| server && !self.local.is_empty()),
             retry_source_connection_id: self.retry.filter(|_| server),
             initial_source_connection_id: Some(self.local),
             max_idle_timeout: millis(settings.max_idle_timeout),
@@ -435,8 +436,7 @@ impl Connection {
             self.retire_early_data(now);
             self.confirm_handshake();
         }
-        self.issue_connection_ids();
-        Ok(())
+        self.issue_connection_ids()
     }
 
     /// RFC 9001 section 4.9.2: Handshake keys go when the handshake is confirmed.

@@ -431,14 +431,15 @@ impl Connection {
 
     /// A server that would rather be reached elsewhere issues the connection ID for it before its transport parameters
     /// are made (RFC 9000 section 9.6.1).
-    pub(super) fn prepare_preferred_address(&mut self) {
+    pub(super) fn prepare_preferred_address(&mut self) -> Result<(), TransportError> {
         let (ipv4, ipv6) = (self.settings.preferred_ipv4, self.settings.preferred_ipv6);
         let offered = ipv4.is_some() || ipv6.is_some();
         if offered && self.handshake.preferred.is_none() && !self.local_ids.uses_empty_id() {
-            let (connection_id, stateless_reset_token) = self.new_connection_id();
+            let (connection_id, stateless_reset_token) = self.new_connection_id()?;
             self.local_ids.issue_preferred(connection_id, stateless_reset_token);
             self.handshake.preferred = Some(PreferredAddress { ipv4, ipv6, connection_id, stateless_reset_token });
         }
+        Ok(())
     }
 
     /// A client whose handshake is confirmed goes to the address at which the server would rather be reached, if it is

@@ -43,7 +43,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::congestion::{Controller, Pacer};
-use crate::connection_id::{LocalIds, RemoteIds, Route};
+use crate::connection_id::{Generator, LocalIds, RandomIds, RemoteIds, Route};
 use crate::crypto::{self, OneRttKeys, Secret, initial_keys};
 use crate::datagram::Datagrams;
 use crate::diagnostics::{Stats, Trace};
@@ -127,6 +127,11 @@ pub enum ConnectError {
     TooManyConnections,
     /// The endpoint's memory budget is used up.
     MemoryBudget,
+    /// The generator of connection IDs gave none that is of its length and free.
+    NoConnectionId,
+    /// Connection IDs are empty, and another connection has the path: one for each pair of our port and the peer's
+    /// address.
+    PathInUse,
 }
 
 impl fmt::Display for ConnectError {
@@ -136,6 +141,8 @@ impl fmt::Display for ConnectError {
             Self::Tls(error) => error.fmt(f),
             Self::TooManyConnections => f.write_str("too many connections: raise the endpoint's limit or close some"),
             Self::MemoryBudget => f.write_str("the memory budget is used up: raise it or close connections"),
+            Self::NoConnectionId => f.write_str("the generator of connection IDs gave none that is free"),
+            Self::PathInUse => f.write_str("without connection IDs each connection needs a port of its own"),
         }
     }
 }
@@ -145,8 +152,8 @@ impl core::error::Error for ConnectError {}
 /// How a connection makes its connection IDs.
 #[derive(Clone, Debug)]
 pub struct IdSettings {
-    /// Their length, 4 to 20 bytes.
-    pub len: usize,
+    /// Where they come from.
+    pub generator: Arc<dyn Generator>,
     /// The key from which the tokens of stateless resets are derived (RFC 9000 section 10.3.2).
     pub reset_key: Secret,
 }
@@ -164,6 +171,8 @@ pub struct Start {
     pub path: FourTuple,
     /// How it makes its connection IDs.
     pub ids: IdSettings,
+    /// The connection ID by which the peer reaches it at first, of the generator's length.
+    pub id: ConnectionId,
 }
 
 /// What waits to be sent and belongs to no room.
@@ -245,8 +254,8 @@ impl Connection {
         if let Some(session) = session {
             transport.versions.chosen = session.version();
         }
-        let original = random_id(&mut start.rng, INITIAL_ID_LEN);
-        let local = random_id(&mut start.rng, start.ids.len);
+        let original = RandomIds { len: INITIAL_ID_LEN }.generate(&mut start.rng);
+        let local = start.id;
         let mut connection = Self::new(
             Side::Client,
             transport.versions.chosen,
@@ -270,9 +279,9 @@ impl Connection {
         version: Version,
         original: ConnectionId,
         remote: ConnectionId,
-        mut start: Start,
+        start: Start,
     ) -> Self {
-        let local = random_id(&mut start.rng, start.ids.len);
+        let local = start.id;
         let mut connection = Self::new(
             Side::Server,
             version,
@@ -295,7 +304,7 @@ impl Connection {
         (original, local, remote): (ConnectionId, ConnectionId, ConnectionId),
         start: Start,
     ) -> Self {
-        let Start { now, unix_time, mut rng, path, ids } = start;
+        let Start { now, unix_time, mut rng, path, ids, id: _ } = start;
         let reset_token = reset_token(crypto.as_ref(), &ids, &local);
         let congestion = settings.congestion.build(crate::path::MIN_DATAGRAM_SIZE as u64);
         let keys = KeyRing::new(version, initial_keys(crypto.as_ref(), version, &original, side));
@@ -478,12 +487,6 @@ impl Connection {
 }
 
 const _: () = assert!(size_of::<Connection>() <= Connection::STATE_SIZE);
-
-/// A random connection ID of `len` bytes, 20 at most.
-pub(crate) fn random_id(rng: &mut Rng, len: usize) -> ConnectionId {
-    let bytes: [u8; ConnectionId::MAX_LEN] = rng.bytes();
-    bytes.get(..len).and_then(ConnectionId::new).unwrap_or(ConnectionId::EMPTY)
-}
 
 /// The token of a stateless reset: a function of the connection ID, so that it outlives the connection's state
 /// (RFC 9000 section 10.3.2).

@@ -139,7 +139,9 @@ impl LocalIds {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         self.active.push(Issued { sequence, id, reset_token });
-        self.routes.push_back(Route::Add(id));
+        if !id.is_empty() {
+            self.routes.push_back(Route::Add(id));
+        }
         sequence
     }
 
@@ -221,7 +223,7 @@ impl LocalIds {
 
     /// Withdraws every connection ID: the connection is gone.
     pub fn clear(&mut self) {
-        for issued in self.active.drain(..) {
+        for issued in self.active.drain(..).filter(|issued| !issued.id.is_empty()) {
             self.routes.push_back(Route::Remove(issued.id));
         }
         for (_, id) in self.lingering.drain(..) {

@@ -3,9 +3,11 @@
 //! Invariants: sequence numbers grow by one; never more IDs are active than the other end's limit; the sets are
 //! bounded whatever the peer sends.
 
+mod generator;
 mod local;
 mod remote;
 
+pub use generator::{Generator, IdGeneration, RandomIds, generate_free};
 pub use local::{LocalIds, Route};
 pub use remote::RemoteIds;
 

@@ -182,7 +182,10 @@ impl Endpoint {
             self.close_initial(now, &first, TransportErrorCode::CONNECTION_REFUSED, FULL);
             return Err(AcceptError::Refused(error));
         }
-        let mut connection = self.open(now, &config, &first);
+        let Some(mut connection) = self.open(now, &config, &first) else {
+            self.close_initial(now, &first, TransportErrorCode::CONNECTION_REFUSED, FULL);
+            return Err(AcceptError::Refused(ConnectError::NoConnectionId));
+        };
         for mut held in datagrams {
             connection.receive(now, held.path, held.ecn, &mut held.datagram);
         }
@@ -226,7 +229,7 @@ impl Endpoint {
         }
         let greases = self.server.as_ref().is_some_and(|server| server.transport.grease_quic_bit);
         let parse = if greases { packet::parse_greased } else { packet::parse };
-        let Ok(layout) = parse(datagram, self.ids.len) else { return };
+        let Ok(layout) = parse(datagram, self.ids.generator.id_len()) else { return };
         let keep = |datagram: &[u8]| Held { path, ecn, datagram: Vec::from(datagram) };
         match layout.ty {
             // RFC 9000 section 14.1.
@@ -294,7 +297,7 @@ impl Endpoint {
     }
 
     fn accept_first(&mut self, now: Time, server: &Arc<ServerConfig>, first: &First, ecn: Ecn, datagram: &mut [u8]) {
-        let mut connection = self.open(now, server, first);
+        let Some(mut connection) = self.open(now, server, first) else { return };
         connection.receive(now, first.path, ecn, datagram);
         // A first packet that is not authentic leaves nothing behind.
         if connection.stats().packets_received > 0 {
@@ -306,16 +309,16 @@ impl Endpoint {
         }
     }
 
-    /// A connection for a first Initial, which has not been given to it.
-    fn open(&mut self, now: Time, config: &Arc<ServerConfig>, first: &First) -> Connection {
-        let start = self.start(now, first.path);
+    /// A connection for a first Initial, which has not been given to it. `None` where there is no connection ID for it.
+    fn open(&mut self, now: Time, config: &Arc<ServerConfig>, first: &First) -> Option<Connection> {
+        let start = self.start(now, first.path)?;
         let mut connection = Connection::server(config, first.version, first.original(), first.source, start);
         match first.validation() {
             AddressValidation::None => {}
             AddressValidation::Retry => connection.validate_address(Some(first.destination)),
             AddressValidation::NewToken => connection.validate_address(None),
         }
-        connection
+        Some(connection)
     }
 
     /// A token is good for one authentic Initial.
@@ -358,7 +361,7 @@ impl Endpoint {
             return;
         }
         let clock = self.clock(now);
-        let retry_source = crate::connection::random_id(&mut self.rng, self.ids.len);
+        let retry_source = self.ids.generator.generate(&mut self.rng);
         let ids = (&first.destination, &retry_source);
         let client = token::Client { version: first.version, address: first.path.remote };
         let token = self.tokens.retry(provider.as_ref(), &mut self.rng, clock, client, ids);

@@ -16,6 +16,7 @@
 //! `ready`; the sum of what connections hold is known, and above the budget nothing new is accepted or buffered.
 
 mod admission;
+mod empty_ids;
 mod last_logs;
 mod rate;
 mod reply;
@@ -31,7 +32,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::connection::{ConnectError, Connection, Event, IdSettings, Idle, Outgoing, Start, Transmit};
-use crate::connection_id::Route;
+use crate::connection_id::{IdGeneration, Route, generate_free};
 use crate::crypto::{Provider, Secret, StaticKey};
 use crate::packet::{self, FirstLook};
 use crate::path::MIN_DATAGRAM_SIZE;
@@ -40,6 +41,7 @@ use crate::settings::{ClientConfig, ServerConfig, SettingsError};
 use crate::token::{TokenSettings, Tokens};
 use crate::wire::{ConnectionId, Ecn, FourTuple, Time, Version};
 
+use empty_ids::EmptyIds;
 use rate::Budgets;
 use reply::Reply;
 use slots::Slots;
@@ -60,8 +62,13 @@ const CONNECTION_RESERVE: usize = Connection::STATE_SIZE + (24 << 10);
 /// What a caller chooses for an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointConfig {
-    /// The length of our connection IDs, 4 to 20 bytes; other values are moved into that range. Default: 8.
+    /// The length of our connection IDs, 4 to 20 bytes; other values are moved into that range, but for 0: an endpoint of
+    /// clients needs none if each of its connections has a port of its own, and saves the bytes. Without connection IDs
+    /// a connection is known by our port and the peer's address, so that nothing finds it when the peer's changes: not
+    /// for servers. Default: 8.
     pub connection_id_len: usize,
+    /// Who makes our connection IDs; the length of those that are not random is the generator's. Default: random.
+    pub connection_id_generation: IdGeneration,
     /// Bytes that all connections together may hold before new ones are refused and arriving data is dropped before it
     /// is acknowledged. In WebAssembly, stay well below the module's maximum memory. Default: 256 MiB.
     pub memory_budget: usize,
@@ -87,6 +94,7 @@ impl Default for EndpointConfig {
     fn default() -> Self {
         Self {
             connection_id_len: 8,
+            connection_id_generation: IdGeneration::Random,
             memory_budget: 256 << 20,
             max_connections: 100_000,
             admission: Admission::Automatic,
@@ -118,6 +126,8 @@ pub struct Endpoint {
     routes: BTreeMap<ConnectionId, u32>,
     /// Connections by what a stateless reset for them looks like.
     resets: BTreeMap<(SocketAddr, ResetKey), u32>,
+    /// Connections by their paths, where our connection IDs are empty.
+    empty_ids: EmptyIds,
     /// What waits for a connection to be made.
     waiting: Waiting,
     /// Accepted connections whose handshake is not complete.
@@ -137,12 +147,15 @@ impl Endpoint {
     /// An endpoint whose every random byte comes from `seed`: 32 bytes from a cryptographic source, used once.
     #[must_use]
     pub fn new(mut config: EndpointConfig, seed: [u8; 32]) -> Self {
-        config.connection_id_len = config.connection_id_len.clamp(4, ConnectionId::MAX_LEN);
+        if config.connection_id_len > 0 {
+            config.connection_id_len = config.connection_id_len.clamp(4, ConnectionId::MAX_LEN);
+        }
+        let generator = config.connection_id_generation.generator(config.connection_id_len);
         config.max_connections = config.max_connections.min(slots::MAX_SLOTS);
         let mut rng = Rng::from_seed(seed);
         let seeded = StaticKey::new(rng.bytes());
         let reset_key = config.stateless_reset_key.as_ref().unwrap_or(&seeded);
-        let ids = IdSettings { len: config.connection_id_len, reset_key: reset_key.current().clone() };
+        let ids = IdSettings { generator, reset_key: reset_key.current().clone() };
         let previous_reset_key = reset_key.previous().cloned();
         let tokens = Tokens::new(config.tokens.clone(), rng.bytes());
         let budgets = Budgets::new(&config.reply_limits);
@@ -160,6 +173,7 @@ impl Endpoint {
             slots: Slots::default(),
             routes: BTreeMap::new(),
             resets: BTreeMap::new(),
+            empty_ids: EmptyIds::default(),
             waiting: Waiting::default(),
             handshakes: 0,
             deadlines: BTreeSet::new(),
@@ -220,7 +234,10 @@ impl Endpoint {
         path: FourTuple,
     ) -> Result<ConnectionHandle, ConnectError> {
         self.check_room()?;
-        let start = self.start(now, path);
+        if self.empty_ids.get(path).is_some() {
+            return Err(ConnectError::PathInUse);
+        }
+        let start = self.start(now, path).ok_or(ConnectError::NoConnectionId)?;
         let connection = Connection::client(config, server_name, start)?;
         self.crypto.get_or_insert_with(|| Arc::clone(&config.crypto));
         let index = self.insert(connection);
@@ -228,8 +245,12 @@ impl Endpoint {
         Ok(self.slots.handle(index))
     }
 
-    fn start(&mut self, now: Time, path: FourTuple) -> Start {
-        Start { now, unix_time: self.unix_time(now), rng: self.rng.fork(), path, ids: self.ids.clone() }
+    /// What a new connection starts with. `None` where there is no connection ID for it.
+    fn start(&mut self, now: Time, path: FourTuple) -> Option<Start> {
+        let (generator, routes) = (self.ids.generator.as_ref(), &self.routes);
+        let id = generate_free(generator, &mut self.rng, |id| !routes.contains_key(id))?;
+        let unix_time = self.unix_time(now);
+        Some(Start { now, unix_time, rng: self.rng.fork(), path, ids: self.ids.clone(), id })
     }
 
     fn check_room(&self) -> Result<(), ConnectError> {
@@ -254,6 +275,11 @@ impl Endpoint {
         let Some(connection) = self.slots.connection_mut(index) else { return };
         let server = !connection.side().is_client();
         let handshaking = server && !connection.is_handshake_complete() && !connection.is_closed();
+        if self.ids.generator.id_len() == 0 {
+            let gone = connection.is_drained();
+            let paths = connection.path_stats().map(|path| path.addresses);
+            self.empty_ids.set(index, paths.filter(|_| !gone));
+        }
         match (self.slots.set_handshaking(index, handshaking), handshaking) {
             (false, true) => self.handshakes += 1,
             (true, false) => self.handshakes -= 1,
@@ -265,12 +291,14 @@ impl Endpoint {
     /// Takes a datagram in, decrypts it in place and gives it to its connection. `path` says where it came from and
     /// arrived; `ecn` is the mark of its IP packet. Addresses of one family: an IPv4-mapped IPv6 address is another.
     pub fn receive(&mut self, now: Time, path: FourTuple, ecn: Ecn, datagram: &mut [u8]) {
-        let Some(look) = packet::first_look(datagram, self.ids.len) else { return };
+        let Some(look) = packet::first_look(datagram, self.ids.generator.id_len()) else { return };
         let Some(destination) = ConnectionId::new(look.dcid) else {
             // Longer connection IDs exist only in versions that we do not speak (RFC 8999 section 5.3).
             return self.negotiate_version(now, path, &look, datagram.len());
         };
-        match self.routes.get(&destination).copied() {
+        let known =
+            if destination.is_empty() { self.empty_ids.get(path) } else { self.routes.get(&destination).copied() };
+        match known {
             Some(index) => self.deliver(now, index, path, ecn, datagram),
             None if self.receive_stateless_reset(now, path, datagram) => {}
             None if look.version.is_some_and(|version| !self.accepts_version(version)) => {
@@ -456,7 +484,12 @@ impl Endpoint {
         while let Some(route) = self.slots.connection_mut(index).and_then(Connection::poll_route) {
             match route {
                 Route::Add(id) => {
-                    self.routes.entry(id).or_insert(index);
+                    let holder = *self.routes.entry(id).or_insert(index);
+                    if holder != index
+                        && let Some(connection) = self.slots.connection_mut(index)
+                    {
+                        connection.replace_connection_id(&id);
+                    }
                 }
                 Route::Remove(id) => {
                     if self.routes.get(&id) == Some(&index) {
