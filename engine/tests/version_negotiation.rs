@@ -29,6 +29,8 @@ fn long_header(version: u32, dcid_len: u8, scid_len: u8, len: usize) -> Vec<u8> 
 }
 
 /// F1: an unknown version in a datagram of at least 1200 bytes.
+/// F1, F2: a datagram of 1200 bytes and an unknown version is answered with the versions that we speak, whatever the length
+/// of its connection IDs.
 #[test]
 fn f1_an_unknown_version_is_answered_with_ours() {
     let mut pair = Pair::default();
@@ -48,6 +50,7 @@ fn f1_an_unknown_version_is_answered_with_ours() {
 }
 
 /// F1, F3: below 1200 bytes, and version 0.
+/// F1, F3: nothing answers a shorter datagram, nor a Version Negotiation packet; and only servers answer.
 #[test]
 fn f1_f3_no_answer_to_short_datagrams_and_to_version_negotiation() {
     let mut pair = Pair::default();
@@ -141,6 +144,7 @@ fn c3_a_reserved_version_may_be_in_the_list() {
     assert_eq!(config.after_version_negotiation(&supported).unwrap().transport.versions.chosen, Version::V2);
 }
 
+/// C3: a list with the version in use is ignored.
 #[test]
 fn c3_a_list_with_the_version_in_use_is_ignored() {
     let mut pair = Pair::default();
