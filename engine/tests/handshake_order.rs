@@ -2,9 +2,12 @@
 
 mod pair;
 
-use pair::{MILLISECOND, Pair, SECOND};
+use std::time::Duration;
+
+use pair::{MILLISECOND, Pair, SECOND, client_config};
+use quillon::rng::Rng;
 use quillon::stream::OpenError;
-use quillon::{Dir, Event};
+use quillon::{Dir, EndpointConfig, Event, TransportSettings};
 
 /// H1: streams become available after the handshake is complete, bidirectional ones first.
 #[test]
@@ -72,6 +75,50 @@ fn a_server_sends_data_with_its_first_flight() {
     let connection = pair.client.connection(client);
     assert!(connection.is_handshake_complete());
     assert_eq!(connection.read(id, &mut buffer).map(|read| read.len), Ok(8));
+}
+
+/// H5: data that a server sends with its first flight does not get in the way of the handshake, also where much of both
+/// is lost.
+#[test]
+fn early_data_of_a_server_survives_a_lossy_path() {
+    for seed in 0..60u8 {
+        let patient = TransportSettings {
+            handshake_timeout: None,
+            max_idle_timeout: Duration::ZERO,
+            ..TransportSettings::default()
+        };
+        let mut pair = Pair::new(EndpointConfig::default(), patient.clone());
+        for (end, salt) in [(&mut pair.client, 0), (&mut pair.server, 1)] {
+            let mut rng = Rng::from_seed([seed.wrapping_mul(2) + salt; 32]);
+            end.outbound_filter = Some(Box::new(move |_, _| !rng.u64().is_multiple_of(6)));
+        }
+        let client = pair.connect_with(&client_config(patient), "localhost");
+        let (mut server, mut received) = (None, Vec::new());
+        for _ in 0..1_000 {
+            pair.run_for(100 * MILLISECOND);
+            if let Some(handle) = pair.server.saw(&Event::Accepted) {
+                let connection = pair.server.connection(handle);
+                let id = connection.open(Dir::Uni).unwrap();
+                assert_eq!(connection.write(id, &[seed; 60_000]), Ok(60_000));
+                connection.finish(id).unwrap();
+                server = Some(id);
+            }
+            let mut buffer = [0; 4096];
+            while let Some(id) = server
+                && let Ok(read) = pair.client.connection(client).read(id, &mut buffer)
+            {
+                received.extend_from_slice(&buffer[..read.len]);
+                if read.finished {
+                    break;
+                }
+            }
+            if received.len() == 60_000 {
+                break;
+            }
+        }
+        assert!(received == [seed; 60_000], "seed {seed}: {} bytes", received.len());
+        assert!(pair.client.connection(client).is_handshake_complete());
+    }
 }
 
 /// H5: a client can open streams as soon as the handshake is complete, and sends with its Finished.

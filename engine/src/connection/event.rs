@@ -13,7 +13,9 @@ use crate::wire::{Dir, FourTuple, StreamId, Version};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A server accepted this connection: the first event of it. The handshake goes on.
+    /// A server accepted this connection: the first event of it. The handshake goes on. What is written before
+    /// [`HandshakeComplete`](Self::HandshakeComplete) goes out with the first flight, to a client that has not proved
+    /// who it is (RFC 9001 section 5.7).
     Accepted,
     /// A server whose configuration asks has a client's whole ClientHello: see
     /// [`Connection::client_hello`](crate::Connection::client_hello). The handshake waits for
