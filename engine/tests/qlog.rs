@@ -557,6 +557,35 @@ fn a_version_mismatch_is_recorded_with_both_lists() {
     assert_eq!(named(&log, "quic:connection_closed")[0]["trigger"], "version_mismatch");
 }
 
+#[test]
+fn data_that_changes_hands_and_what_holds_it_back_are_recorded() {
+    let mut pair = plain::pair(settings(QlogSchema::Draft));
+    let ours = TransportSettings { initial_max_data: 100_000, ..settings(QlogSchema::Draft) };
+    let (client, server) = plain::connected(&mut pair, ours);
+    pair.client.connection(client).send_datagram(b"datagram".as_slice().into()).unwrap();
+    // More than the window of a new connection, and more than the client grants.
+    let id = pair.server.connection(server).open(Dir::Uni).unwrap();
+    assert_eq!(pair.server.connection(server).write(id, &[1; 200_000]), Ok(100_000));
+    pair.settle();
+    assert!(pair.server.connection(server).recv_datagram().is_some());
+    let mut buffer = vec![0; 200_000];
+    assert_eq!(pair.client.connection(client).read(id, &mut buffer).unwrap().len, 100_000);
+    let log = records(&pair.server.connection(server).poll_qlog().unwrap());
+    let moved = named(&log, "quic:stream_data_moved");
+    assert_eq!((&moved[0]["stream_id"], &moved[0]["raw"]["length"]), (&id.0.into(), &100_000.into()));
+    assert_eq!((&moved[0]["from"], &moved[0]["to"]), (&"application".into(), &"transport".into()));
+    let datagrams = named(&log, "quic:datagram_data_moved");
+    assert_eq!((&datagrams[0]["to"], &datagrams[0]["raw"]["length"]), (&"application".into(), &8.into()));
+    let blocked = named(&log, "quic:connection_data_blocked_updated");
+    let because = |reason: &str| blocked.iter().any(|data| data["new"] == "blocked" && data["reason"] == reason);
+    assert!(because("congestion_control") || because("pacing"));
+    assert!(because("connection_flow_control"));
+    assert!(blocked.iter().any(|data| data["old"] == "blocked" && data["new"] == "unblocked"));
+    let log = records(&pair.client.connection(client).poll_qlog().unwrap());
+    let moved = named(&log, "quic:stream_data_moved");
+    assert_eq!((&moved[0]["to"], &moved[0]["raw"]["length"]), (&"application".into(), &100_000.into()));
+}
+
 /// RFC 9002 section 6.2.4.
 #[test]
 fn probes_and_the_timer_behind_them_are_recorded() {

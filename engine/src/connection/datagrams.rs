@@ -9,6 +9,7 @@ use super::sent::SentFrame;
 use super::{Connection, Event};
 use crate::crypto::TAG_LEN;
 use crate::datagram::{DatagramEvent, DatagramId, Fit, SendDatagramError, max_size_in};
+use crate::diagnostics::Movement;
 use crate::error::TransportError;
 use crate::packet::{Frame, frame_type};
 use crate::wire::{Level, Writer, varint};
@@ -36,7 +37,10 @@ impl Connection {
             return Err(SendDatagramError::Closed);
         }
         let path_max = self.path_max_datagram();
-        self.datagrams.send(data, path_max)
+        let len = data.len();
+        let id = self.datagrams.send(data, path_max)?;
+        self.trace_datagram(len, Movement::ToTransport);
+        Ok(id)
     }
 
     /// The most bytes that [`send_datagram`](Self::send_datagram) takes now, by the path and by the peer; `None`
@@ -55,7 +59,9 @@ impl Connection {
 
     /// Takes the oldest received datagram, without a copy; `None` where none waits.
     pub fn recv_datagram(&mut self) -> Option<Bytes> {
-        self.datagrams.receive()
+        let data = self.datagrams.receive()?;
+        self.trace_datagram(data.len(), Movement::ToApplication);
+        Some(data)
     }
 
     /// The oldest received datagram, in place; [`consume_datagram`](Self::consume_datagram) drops it. Its buffer is
@@ -67,6 +73,10 @@ impl Connection {
 
     /// Drops the oldest received datagram. Returns whether there was one.
     pub fn consume_datagram(&mut self) -> bool {
+        let len = self.datagrams.peek().map(<[u8]>::len);
+        if let Some(len) = len {
+            self.trace_datagram(len, Movement::ToApplication);
+        }
         self.datagrams.consume()
     }
 

@@ -61,6 +61,7 @@ impl Connection {
     pub fn transmit(&mut self, now: Time, buffer: &mut [u8]) -> Transmit {
         self.begin_turn(now);
         let transmit = self.transmit_batch(now, buffer);
+        self.trace_blocked(&transmit);
         self.end_turn(Cause::Local);
         transmit
     }

@@ -137,17 +137,23 @@ impl Connection {
 
     /// Appends `data` to a stream, copied; returns how many bytes were taken, at least one unless `data` is empty.
     pub fn write(&mut self, id: StreamId, data: &[u8]) -> Result<usize, WriteError> {
-        self.streams_open().ok_or(WriteError::UnknownStream)?.write(id, data)
+        let written = self.streams_open().ok_or(WriteError::UnknownStream)?.write(id, data)?;
+        self.trace_written(id, written, false);
+        Ok(written)
     }
 
     /// Appends `data` to a stream without a copy, and takes what was accepted off its front.
     pub fn write_bytes(&mut self, id: StreamId, data: &mut Bytes) -> Result<usize, WriteError> {
-        self.streams_open().ok_or(WriteError::UnknownStream)?.write_bytes(id, data)
+        let written = self.streams_open().ok_or(WriteError::UnknownStream)?.write_bytes(id, data)?;
+        self.trace_written(id, written, false);
+        Ok(written)
     }
 
     /// Ends the sending side of a stream: what was written is delivered, then the end.
     pub fn finish(&mut self, id: StreamId) -> Result<(), WriteError> {
-        self.streams_open().ok_or(WriteError::UnknownStream)?.finish(id)
+        self.streams_open().ok_or(WriteError::UnknownStream)?.finish(id)?;
+        self.trace_written(id, 0, true);
+        Ok(())
     }
 
     /// Abandons the sending side of a stream, with an application error code (RFC 9000 section 19.4).
@@ -170,22 +176,24 @@ impl Connection {
     /// Takes `len` bytes off the front of a stream, as far as they are there: the peer may send as many more. Returns
     /// how many were taken.
     pub fn consume(&mut self, id: StreamId, len: usize) -> Result<usize, ReadError> {
-        self.streams.consume(id, len)
+        let consumed = self.streams.consume(id, len)?;
+        self.trace_read(id, consumed);
+        Ok(consumed)
     }
 
     /// Copies the next bytes of a stream into `out`.
     pub fn read(&mut self, id: StreamId, out: &mut [u8]) -> Result<Read, ReadError> {
         let read = self.streams.read(id, out)?;
-        if read.finished {
-            self.tell(&TraceEvent::StreamStateUpdated { id, state: StreamState::DataRead });
-        }
+        self.trace_read(id, read.len);
         Ok(read)
     }
 
     /// Takes up to `max` of the next bytes of a stream, as many as lie in one piece: without a copy where they fill a
     /// quarter of the block that holds them.
     pub fn read_chunk(&mut self, id: StreamId, max: usize) -> Result<ReadChunk, ReadError> {
-        self.streams.read_chunk(id, max)
+        let chunk = self.streams.read_chunk(id, max)?;
+        self.trace_read(id, chunk.data.len());
+        Ok(chunk)
     }
 
     /// Chooses whether [`Event::StreamAcked`] tells how far the peer has a stream; not at first.

@@ -7,16 +7,17 @@ use core::time::Duration;
 use super::close::State;
 use super::egress::Draft;
 use super::sent::SentFrame;
-use super::{Connection, ConnectionError, Event};
+use super::{Connection, ConnectionError, Event, Idle, Transmit};
 use crate::congestion::{initial_window, minimum_window};
 use crate::crypto::OneRttKeys;
 use crate::diagnostics::{
-    Cause, Closure, ConnectionState, DropTrigger, Importance, Initiator, Keys, LossTrigger, Metrics, MigrationState,
-    Packet, PacketTrigger, RecoveryParameters, Retransmission, Snapshot, StreamState, TimerType, Trace, TraceEvent,
+    BlockedReason, Cause, Closure, ConnectionState, DropTrigger, Importance, Initiator, Keys, LossTrigger, Metrics,
+    MigrationState, Movement, Packet, PacketTrigger, RecoveryParameters, Retransmission, Snapshot, StreamState,
+    TimerType, Trace, TraceEvent,
 };
 use crate::packet::{self, Frame, Layout, PacketType};
 use crate::recovery::{self, PacketFate, SentPacket};
-use crate::stream::StreamEvent;
+use crate::stream::{ReceiveState, StreamEvent};
 use crate::transport_parameters::TransportParameters;
 use crate::wire::{Dir, Ecn, Level, Space, StreamId, Time, Version};
 
@@ -186,6 +187,45 @@ impl Connection {
         self.stats.datagrams_sent += 1;
         self.stats.bytes_sent += len as u64;
         self.tell(&TraceEvent::DatagramSent { len, ecn });
+    }
+
+    /// Records why nothing more is sent.
+    pub(super) fn trace_blocked(&mut self, transmit: &Transmit) {
+        let Some(trace) = &mut self.trace else { return };
+        match transmit {
+            Transmit::Send(_) | Transmit::Idle(Idle::Nothing) => trace.on_blocked(None),
+            Transmit::Idle(Idle::CongestionWindow) => trace.on_blocked(Some(BlockedReason::CongestionControl)),
+            Transmit::Idle(Idle::Pacing) => trace.on_blocked(Some(BlockedReason::Pacing)),
+            Transmit::Idle(Idle::Amplification) => trace.on_blocked(Some(BlockedReason::AmplificationProtection)),
+            Transmit::Idle(Idle::FlowControl) => trace.on_blocked(Some(BlockedReason::FlowControl)),
+            Transmit::Idle(Idle::BufferTooSmall) => {}
+        }
+    }
+
+    /// The caller gave `len` bytes of a stream, and where `fin` is set its end.
+    pub(super) fn trace_written(&mut self, id: StreamId, len: usize, fin: bool) {
+        if len > 0 || fin {
+            self.tell(&TraceEvent::StreamDataMoved { id, len, movement: Movement::ToTransport, fin });
+        }
+    }
+
+    /// The caller took `len` bytes of a stream.
+    pub(super) fn trace_read(&mut self, id: StreamId, len: usize) {
+        if self.trace.is_none() {
+            return;
+        }
+        let read = matches!(self.streams.receive_state(id), None | Some(ReceiveState::DataRead));
+        if len > 0 || read {
+            self.tell(&TraceEvent::StreamDataMoved { id, len, movement: Movement::ToApplication, fin: read });
+        }
+        if read {
+            self.tell(&TraceEvent::StreamStateUpdated { id, state: StreamState::DataRead });
+        }
+    }
+
+    /// A datagram changed hands.
+    pub(super) fn trace_datagram(&mut self, len: usize, movement: Movement) {
+        self.tell(&TraceEvent::DatagramDataMoved { len, movement });
     }
 
     /// Our transport parameters, encoded, are about to be sent.

@@ -198,6 +198,28 @@ pub enum StreamState {
     ResetReceived,
 }
 
+/// Which way data moves between the application and us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Movement {
+    /// The application gives it to be sent.
+    ToTransport,
+    /// The application takes what was received.
+    ToApplication,
+}
+
+/// Why data waits that could be sent otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockedReason {
+    /// Sending is spread out (RFC 9002 section 7.7).
+    Pacing,
+    /// The peer's address is not validated (RFC 9000 section 8.1).
+    AmplificationProtection,
+    /// The congestion window is full (RFC 9002 section 7).
+    CongestionControl,
+    /// The peer grants no credit (RFC 9000 section 4.1).
+    FlowControl,
+}
+
 /// The figures of loss detection and congestion control. Times are nanoseconds, sizes bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
@@ -388,6 +410,12 @@ pub enum TraceEvent<'a> {
     DatagramDropped { len: usize },
     /// A stream went on in its life.
     StreamStateUpdated { id: StreamId, state: StreamState },
+    /// Data of a stream changed hands; where `fin` is set, it is the end of it.
+    StreamDataMoved { id: StreamId, len: usize, movement: Movement, fin: bool },
+    /// A datagram changed hands.
+    DatagramDataMoved { len: usize, movement: Movement },
+    /// What there is to send waits for something else than before, or goes on.
+    ConnectionDataBlockedUpdated { old: Option<BlockedReason>, new: Option<BlockedReason> },
     /// A change of path went on.
     MigrationStateUpdated { new: MigrationState, path: FourTuple },
     /// Keys are there, or were replaced.
@@ -431,6 +459,8 @@ impl TraceEvent<'_> {
             | Self::PacketDropped { .. }
             | Self::PacketBuffered { .. }
             | Self::StreamStateUpdated { .. }
+            | Self::StreamDataMoved { .. }
+            | Self::DatagramDataMoved { .. }
             | Self::KeyUpdated { .. }
             | Self::KeyDiscarded { .. }
             | Self::RecoveryParametersSet(_)
@@ -440,6 +470,7 @@ impl TraceEvent<'_> {
             | Self::DatagramSent { .. }
             | Self::DatagramReceived { .. }
             | Self::DatagramDropped { .. }
+            | Self::ConnectionDataBlockedUpdated { .. }
             | Self::MigrationStateUpdated { .. }
             | Self::TimerUpdated { .. }
             | Self::MarkedForRetransmit(_)

@@ -32,9 +32,9 @@ mod trace;
 
 pub use describe::QlogSchema;
 pub use event::{
-    Closure, CongestionState, CongestionTrigger, ConnectionState, DropTrigger, EcnState, Importance, Initiator,
-    KeyTrigger, KeyType, LossTrigger, Metrics, MigrationState, Packet, PacketTrigger, RecoveryParameters,
-    Retransmission, StreamState, TimerChange, TimerType, TraceEvent,
+    BlockedReason, Closure, CongestionState, CongestionTrigger, ConnectionState, DropTrigger, EcnState, Importance,
+    Initiator, KeyTrigger, KeyType, LossTrigger, Metrics, MigrationState, Movement, Packet, PacketTrigger,
+    RecoveryParameters, Retransmission, StreamState, TimerChange, TimerType, TraceEvent,
 };
 pub use fields::write_string;
 pub use qlog::QlogSettings;

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use super::event::{CongestionState, Importance, TraceEvent};
+use super::event::{BlockedReason, CongestionState, Importance, TraceEvent};
 use super::qlog::{Origin, Qlog, QlogSettings};
 use super::snapshot::{Cause, Signals, Snapshot, congestion_state};
 use super::text_log::{TextLog, TextLogSettings};
@@ -20,6 +20,7 @@ pub struct Trace {
     last: Option<Snapshot>,
     congestion: Option<CongestionState>,
     signals: Signals,
+    blocked: Option<BlockedReason>,
 }
 
 impl Trace {
@@ -40,7 +41,7 @@ impl Trace {
             return None;
         }
         let signals = Signals::default();
-        Some(Self { side, start: now, now, qlog, text, last: None, congestion: None, signals })
+        Some(Self { side, start: now, now, qlog, text, last: None, congestion: None, signals, blocked: None })
     }
 
     /// Notes the time of the events that follow.
@@ -75,6 +76,14 @@ impl Trace {
     /// Congestion control heard of ECN-CE marks.
     pub fn on_ecn_ce(&mut self) {
         self.signals.ecn = true;
+    }
+
+    /// What there is to send waits for `reason`; with none, it goes out, or there is nothing.
+    pub fn on_blocked(&mut self, reason: Option<BlockedReason>) {
+        let old = core::mem::replace(&mut self.blocked, reason);
+        if old != reason {
+            self.record(&TraceEvent::ConnectionDataBlockedUpdated { old, new: reason });
+        }
     }
 
     /// Records what has changed since the last look at the connection.

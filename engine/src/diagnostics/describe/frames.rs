@@ -39,7 +39,7 @@ pub(super) const fn direction(dir: Dir) -> &'static str {
 }
 
 /// The length of a frame's data: 0.3 has a field for it, the draft puts it under `raw`.
-fn length(schema: QlogSchema, len: usize, f: &mut Fields<'_>) {
+pub(super) fn length(schema: QlogSchema, len: usize, f: &mut Fields<'_>) {
     match schema {
         QlogSchema::V03 => f.number("length", len as u64),
         QlogSchema::Draft => f.object("raw", |f| f.number("length", len as u64)),

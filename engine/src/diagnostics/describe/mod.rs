@@ -6,7 +6,7 @@ mod packets;
 mod parameters;
 mod recovery;
 
-use super::event::{Initiator, KeyTrigger, KeyType, StreamState, TraceEvent};
+use super::event::{BlockedReason, Initiator, KeyTrigger, KeyType, Movement, StreamState, TraceEvent};
 use super::fields::Fields;
 use crate::wire::{Side, Space};
 
@@ -59,6 +59,9 @@ pub(super) const fn name(event: &TraceEvent<'_>) -> (&'static str, &'static str,
         TraceEvent::DatagramReceived { .. } => return ("transport", "datagrams_received", "udp_datagrams_received"),
         TraceEvent::DatagramDropped { .. } => return ("transport", "datagram_dropped", "udp_datagram_dropped"),
         TraceEvent::StreamStateUpdated { .. } => ("transport", "stream_state_updated"),
+        TraceEvent::StreamDataMoved { .. } => return ("transport", "data_moved", "stream_data_moved"),
+        TraceEvent::DatagramDataMoved { .. } => ("transport", "datagram_data_moved"),
+        TraceEvent::ConnectionDataBlockedUpdated { .. } => ("transport", "connection_data_blocked_updated"),
         TraceEvent::KeyUpdated { .. } => ("security", "key_updated"),
         TraceEvent::KeyDiscarded { .. } => ("security", "key_discarded"),
         TraceEvent::RecoveryParametersSet(_) => return ("recovery", "parameters_set", "recovery_parameters_set"),
@@ -129,6 +132,21 @@ pub(super) fn data(event: &TraceEvent<'_>, schema: QlogSchema, f: &mut Fields<'_
             f.word("new", new);
             f.word("stream_side", side);
         }
+        TraceEvent::StreamDataMoved { id, len, movement, fin } => {
+            f.number("stream_id", id.0);
+            moved(schema, *len, *movement, f);
+            if *fin {
+                f.word("additional_info", "fin_set");
+            }
+        }
+        TraceEvent::DatagramDataMoved { len, movement } => moved(schema, *len, *movement, f),
+        TraceEvent::ConnectionDataBlockedUpdated { old, new } => {
+            f.word("old", if old.is_some() { "blocked" } else { "unblocked" });
+            f.word("new", if new.is_some() { "blocked" } else { "unblocked" });
+            if let Some(reason) = new {
+                f.word("reason", blocked(*reason));
+            }
+        }
         TraceEvent::KeyUpdated { key, phase, trigger } | TraceEvent::KeyDiscarded { key, phase, trigger } => {
             f.word("key_type", key_type(*key));
             f.number_if(schema.pick("generation", "key_phase"), *phase);
@@ -173,6 +191,25 @@ const fn stream_state(state: StreamState) -> (&'static str, &'static str) {
         StreamState::DataRead => ("data_read", "receiving"),
         StreamState::ResetSent => ("reset_sent", "sending"),
         StreamState::ResetReceived => ("reset_received", "receiving"),
+    }
+}
+
+fn moved(schema: QlogSchema, len: usize, movement: Movement, f: &mut Fields<'_>) {
+    let (from, to) = match movement {
+        Movement::ToTransport => ("application", "transport"),
+        Movement::ToApplication => ("transport", "application"),
+    };
+    f.word("from", from);
+    f.word("to", to);
+    frames::length(schema, len, f);
+}
+
+const fn blocked(reason: BlockedReason) -> &'static str {
+    match reason {
+        BlockedReason::Pacing => "pacing",
+        BlockedReason::AmplificationProtection => "amplification_protection",
+        BlockedReason::CongestionControl => "congestion_control",
+        BlockedReason::FlowControl => "connection_flow_control",
     }
 }
 
