@@ -3,7 +3,7 @@
 mod pair;
 
 use pair::{MILLISECOND, Pair, SECOND};
-use quillon::error::TransportErrorCode;
+use quillon::error::{TransportError, TransportErrorCode};
 use quillon::packet::{PacketType, parse_greased};
 use quillon::{ConnectionError, Dir, Event, Idle, Transmit, TransportSettings};
 use std::time::Duration;
@@ -318,4 +318,26 @@ fn l10_the_handshake_times_out() {
     // The server's own is 10 s.
     pair.run_for(7 * SECOND);
     assert_eq!(pair.server.closed(), Some(ConnectionError::HandshakeTimeout));
+}
+
+/// L5: a transport error that the caller chooses is told at every level, code, reason and all.
+#[test]
+fn l5_a_transport_close_by_the_caller() {
+    for confirmed in [false, true] {
+        let mut pair = Pair::default();
+        let client = pair.connect();
+        pair.run_for(if confirmed { SECOND } else { pair.latency });
+        let now = pair.now;
+        let error = TransportError::new(TransportErrorCode::crypto(90), "canceled by the user");
+        pair.client.connection(client).close_transport(now, error);
+        pair.settle();
+        let expected = |by_peer| ConnectionError::Transport {
+            code: TransportErrorCode::crypto(90),
+            frame_type: 0,
+            reason: "canceled by the user".into(),
+            by_peer,
+        };
+        assert_eq!(pair.client.closed(), Some(expected(false)));
+        assert_eq!(pair.server.closed(), Some(expected(true)), "confirmed: {confirmed}");
+    }
 }

@@ -80,6 +80,16 @@ fn cases(me: Side) -> Vec<Case> {
             Code::STREAM_STATE_ERROR,
         ),
         (
+            "9000 19.8: STREAM for a send-only stream that is not open",
+            encode(&Frame::Stream { id: stream(me, Dir::Uni, 1), offset: 0, fin: false, data: b"x" }),
+            Code::STREAM_STATE_ERROR,
+        ),
+        (
+            "9000 19.5: STOP_SENDING for a unidirectional stream of ours that is not open",
+            encode(&Frame::StopSending { id: stream(me, Dir::Uni, 1), code: 0 }),
+            Code::STREAM_STATE_ERROR,
+        ),
+        (
             "9000 19.8: STREAM for a send-only stream",
             encode(&Frame::Stream { id: stream(me, Dir::Uni, 0), offset: 0, fin: false, data: b"x" }),
             Code::STREAM_STATE_ERROR,
@@ -143,7 +153,10 @@ fn cases(me: Side) -> Vec<Case> {
 }
 
 fn provoke(me: Side, (case, payload, code): Case) {
-    let (mut puppets, _) = Puppets::connected(TransportSettings::default());
+    let (mut puppets, handles) = Puppets::connected(TransportSettings::default());
+    // A stream on which only this end sends; of the others none is open.
+    let handle = handles[usize::from(me == Side::Server)];
+    assert_eq!(puppets.pair.end(me).connection(handle).open(Dir::Uni), Ok(stream(me, Dir::Uni, 0)));
     let mut forge = puppets.forge(me.peer(), Level::OneRtt);
     puppets.inject(me, forge.datagram(&payload));
     puppets.assert_closes(me, code, case);

@@ -286,3 +286,30 @@ fn p6_packets_before_their_keys_wait_within_bounds() {
         assert_eq!(opened.count(), kept, "{count} packets of {size} bytes");
     }
 }
+
+/// P11: a peer that updates its keys as often as it can is charged for each.
+#[test]
+fn p11_key_updates() {
+    let (mut puppets, [client, server]) = Puppets::connected(TransportSettings {
+        floods: FloodSettings { burst: 20, refill_per_second: 0 },
+        ..TransportSettings::default()
+    });
+    let pair = &mut puppets.pair;
+    for round in 0..40 {
+        // Long enough after the one before for an honest peer.
+        pair.run_for(SECOND);
+        let now = pair.now;
+        let id = pair.client.connection(client).open(Dir::Uni).unwrap();
+        pair.client.connection(client).write(id, b"x").unwrap();
+        pair.client.connection(client).finish(id).unwrap();
+        pair.client.connection(client).initiate_key_update(now).unwrap();
+        pair.run_for(SECOND);
+        if let Some(error) = pair.server.closed() {
+            assert!(matches!(error, ConnectionError::Transport { code: Code::PROTOCOL_VIOLATION, .. }), "{error:?}");
+            assert!((5..=20).contains(&round), "{round}");
+            return;
+        }
+        assert_eq!(pair.server.connection(server).read(id, &mut [0; 10]).map(|read| read.len), Ok(1));
+    }
+    panic!("forty updates were taken");
+}

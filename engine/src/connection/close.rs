@@ -54,6 +54,14 @@ impl Connection {
         self.begin_closing(now, CloseReason::Application { code, reason }, event);
     }
 
+    /// Closes the connection with an error of the transport instead of the application: NO_ERROR, a TLS alert
+    /// ([`TransportErrorCode::crypto`]), or a code of an extension. The peer is told the code, the frame type and the
+    /// start of the reason, during the handshake too (RFC 9000 section 19.19). Does nothing on a connection that is
+    /// closed already.
+    pub fn close_transport(&mut self, now: Time, error: TransportError) {
+        self.fail(now, error);
+    }
+
     /// Closes the connection because of an error found by the transport.
     pub(super) fn fail(&mut self, now: Time, error: TransportError) {
         let event = ConnectionError::Transport {
