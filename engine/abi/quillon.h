@@ -172,6 +172,22 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_GREASE                              22u
 /* 1: a server waits for quillon_connection_choose on each ClientHello; 0: it does not (the default). */
 #define QUILLON_CONFIG_ASK_ON_CLIENT_HELLO                 23u
+/* What the window of a connection may grow to, in bytes. */
+#define QUILLON_CONFIG_MAX_WINDOW                          24u
+/* What the window of a stream may grow to, in bytes. */
+#define QUILLON_CONFIG_MAX_STREAM_WINDOW                   25u
+/* 1: the peer gets credit by calls alone; 0: by itself, as is read (the default). */
+#define QUILLON_CONFIG_MANUAL_CREDIT                       26u
+/* 1: the peer is asked not to move to other addresses; 0: it may (the default). */
+#define QUILLON_CONFIG_DISABLE_ACTIVE_MIGRATION            27u
+/* 1: a client moves to the server's preferred address; 0: it does not. */
+#define QUILLON_CONFIG_FOLLOW_PREFERRED_ADDRESS            28u
+/* 1: a client sends early data, a server takes it; 0: neither (the default). */
+#define QUILLON_CONFIG_EARLY_DATA                          29u
+/* How many sessions a server remembers, for early data too; 0: none (the default). */
+#define QUILLON_CONFIG_SESSION_STORE                       30u
+/* 1: the host has the last word on the peer's certificate; 0: it has not (the default). */
+#define QUILLON_CONFIG_ASK_FOR_VERDICT                     31u
 /* The length of our connection IDs, in bytes. */
 #define QUILLON_CONFIG_CONNECTION_ID_LEN                   32u
 /* The bytes that an endpoint's connections may hold. */
@@ -186,6 +202,16 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_ADMISSION                           37u
 /* How many address tokens a client gets for later connections, 0 to 8. */
 #define QUILLON_CONFIG_TOKENS_PER_CONNECTION               38u
+/* Whether a server asks for certificates: QUILLON_CLIENT_AUTHENTICATION_*. */
+#define QUILLON_CONFIG_CLIENT_AUTHENTICATION               48u
+/* 0: a certificate with a known hash passes (the default); 1: if it is as the web's serverCertificateHashes asks. */
+#define QUILLON_CONFIG_CERTIFICATE_HASH_RULE               49u
+/* 1: the host runs TLS, with quillon_tls_*; 0: the engine does (the default). */
+#define QUILLON_CONFIG_EXTERNAL_TLS                        50u
+/* How many odd frames of a peer are borne at once. */
+#define QUILLON_CONFIG_FLOOD_BURST                         51u
+/* How many odd frames of a peer are borne in a second. */
+#define QUILLON_CONFIG_FLOOD_RATE                          52u
 
 /* An application protocol's name; appended to the list. */
 #define QUILLON_CONFIG_ALPN                64u
@@ -207,11 +233,24 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_TOKEN_KEY           72u
 /* The key of stateless resets, 32 bytes; 32 more for the previous one. */
 #define QUILLON_CONFIG_STATELESS_RESET_KEY 73u
+/* The key of stateless session tickets, 32 bytes; 32 more for the previous one. */
+#define QUILLON_CONFIG_TICKET_KEY          74u
+/* The SHA-256 of a certificate that a client accepts, 32 bytes; appended to the list. */
+#define QUILLON_CONFIG_CERTIFICATE_HASH    75u
+/* Where a server would rather be reached, an address of 20 bytes; one for each family. */
+#define QUILLON_CONFIG_PREFERRED_ADDRESS   76u
 
 /* CUBIC, the default. */
 #define QUILLON_CONGESTION_CUBIC    0u
 /* NewReno. */
 #define QUILLON_CONGESTION_NEW_RENO 1u
+
+/* Clients are not asked: the default. */
+#define QUILLON_CLIENT_AUTHENTICATION_NONE     0u
+/* A client may come without a certificate. */
+#define QUILLON_CLIENT_AUTHENTICATION_OPTIONAL 1u
+/* A client without a certificate is refused. */
+#define QUILLON_CLIENT_AUTHENTICATION_REQUIRED 2u
 
 /* Clients are accepted while there is room: the default. */
 #define QUILLON_ADMISSION_AUTOMATIC 0u
@@ -231,6 +270,15 @@ int32_t quillon_config_set_number(uint32_t config, uint32_t key, uint64_t value)
 
 /* Sets the bytes under a key from 64 on, or appends them where the key names a list. */
 int32_t quillon_config_set_bytes(uint32_t config, uint32_t key, const uint8_t *value, uint32_t len);
+
+/* Has a client resume this session, of quillon_session_take: one connection can. */
+int32_t quillon_config_set_session(uint32_t config, uint32_t session);
+
+/* After QUILLON_EVENT_NEW_SESSION, before the next poll: keeps the session. Returns its handle. */
+int32_t quillon_session_take(void);
+
+/* Gives a session up. */
+int32_t quillon_session_free(uint32_t session);
 
 /*
  * Endpoint
@@ -345,49 +393,69 @@ int32_t quillon_incoming_ignore(uint32_t endpoint, uint32_t incoming);
  */
 
 /* There is no event. */
-#define QUILLON_EVENT_NONE                 0u
+#define QUILLON_EVENT_NONE                  0u
 /* A client has opened this connection. */
-#define QUILLON_EVENT_ACCEPTED             1u
+#define QUILLON_EVENT_ACCEPTED              1u
 /* The handshake is complete: data flows both ways. */
-#define QUILLON_EVENT_HANDSHAKE_COMPLETE   2u
+#define QUILLON_EVENT_HANDSHAKE_COMPLETE    2u
 /* The handshake is confirmed: the peer completed it too. */
-#define QUILLON_EVENT_HANDSHAKE_CONFIRMED  3u
+#define QUILLON_EVENT_HANDSHAKE_CONFIRMED   3u
 /* The peer has opened a stream. */
-#define QUILLON_EVENT_STREAM_OPENED        4u
+#define QUILLON_EVENT_STREAM_OPENED         4u
 /* A stream has data, or its end, to read. */
-#define QUILLON_EVENT_STREAM_READABLE      5u
+#define QUILLON_EVENT_STREAM_READABLE       5u
 /* A stream that was blocked has room. */
-#define QUILLON_EVENT_STREAM_WRITABLE      6u
+#define QUILLON_EVENT_STREAM_WRITABLE       6u
 /* The peer has acknowledged all of a stream's data, its end included. */
-#define QUILLON_EVENT_STREAM_FINISHED      7u
+#define QUILLON_EVENT_STREAM_FINISHED       7u
 /* The peer has reset its part of a stream. */
-#define QUILLON_EVENT_STREAM_RESET         8u
+#define QUILLON_EVENT_STREAM_RESET          8u
 /* The peer asks to stop sending on a stream. */
-#define QUILLON_EVENT_STREAM_STOPPED       9u
+#define QUILLON_EVENT_STREAM_STOPPED        9u
 /* The peer allows more streams; the detail is their direction. */
-#define QUILLON_EVENT_STREAMS_AVAILABLE    10u
+#define QUILLON_EVENT_STREAMS_AVAILABLE     10u
 /* A line of the key log, without its end. */
-#define QUILLON_EVENT_KEY_LOG              11u
+#define QUILLON_EVENT_KEY_LOG               11u
 /* The connection is over; detail, code and data say how. */
-#define QUILLON_EVENT_CLOSED               12u
+#define QUILLON_EVENT_CLOSED                12u
 /* The handle is gone: the connection's last event. */
-#define QUILLON_EVENT_DRAINED              13u
+#define QUILLON_EVENT_DRAINED               13u
 /* Datagrams wait to be read. */
-#define QUILLON_EVENT_DATAGRAM_RECEIVED    14u
+#define QUILLON_EVENT_DATAGRAM_RECEIVED     14u
 /* The packet of the datagram whose number is the code was acknowledged. */
-#define QUILLON_EVENT_DATAGRAM_ACKED       15u
+#define QUILLON_EVENT_DATAGRAM_ACKED        15u
 /* The packet of the datagram whose number is the code counts as lost. */
-#define QUILLON_EVENT_DATAGRAM_LOST        16u
+#define QUILLON_EVENT_DATAGRAM_LOST         16u
 /* The datagram whose number is the code was never sent. */
-#define QUILLON_EVENT_DATAGRAM_DROPPED     17u
+#define QUILLON_EVENT_DATAGRAM_DROPPED      17u
 /* As many received datagrams as the code says were dropped before they were read. */
-#define QUILLON_EVENT_DATAGRAMS_OVERFLOWED 18u
+#define QUILLON_EVENT_DATAGRAMS_OVERFLOWED  18u
 /* A client waits for quillon_connection_choose or quillon_connection_refuse. */
-#define QUILLON_EVENT_CLIENT_HELLO         19u
+#define QUILLON_EVENT_CLIENT_HELLO          19u
 /* Packet keys were updated; the detail is 1 where the peer began. */
-#define QUILLON_EVENT_KEYS_UPDATED         20u
+#define QUILLON_EVENT_KEYS_UPDATED          20u
 /* The data is an address token for a later connection to this server. */
-#define QUILLON_EVENT_NEW_TOKEN            21u
+#define QUILLON_EVENT_NEW_TOKEN             21u
+/* The peer has raised the limit of the connection. */
+#define QUILLON_EVENT_DATA_CREDIT_AVAILABLE 22u
+/* A session that a later connection can resume: quillon_session_take. */
+#define QUILLON_EVENT_NEW_SESSION           23u
+/* The server takes the early data. */
+#define QUILLON_EVENT_EARLY_DATA_ACCEPTED   24u
+/* The server does not take the early data: streams start again from the first. */
+#define QUILLON_EVENT_EARLY_DATA_REJECTED   25u
+/* The peer's certificate waits for the host's verdict. */
+#define QUILLON_EVENT_PEER_CERTIFICATE      26u
+/* The data is the path in use from now on. */
+#define QUILLON_EVENT_PATH_CHANGED          27u
+/* The data is a path that works; the detail is 1 where the peer's IP address is new. */
+#define QUILLON_EVENT_PATH_VALIDATED        28u
+/* The data is a path on which nothing came back. */
+#define QUILLON_EVENT_PATH_FAILED           29u
+/* The data are the addresses, 20 bytes each, where the server would rather be reached. */
+#define QUILLON_EVENT_PREFERRED_ADDRESS     30u
+/* With TLS outside: bytes wait for quillon_tls_take. */
+#define QUILLON_EVENT_CRYPTO_RECEIVED       31u
 
 /* Our transport found an error. */
 #define QUILLON_CLOSED_TRANSPORT_LOCAL     1u
@@ -428,6 +496,12 @@ int32_t quillon_incoming_ignore(uint32_t endpoint, uint32_t incoming);
 #define QUILLON_INFO_CLIENT_HELLO_SERVER_NAME 8u
 /* While a ClientHello waits: the protocols it offers, each after a byte with its length. */
 #define QUILLON_INFO_CLIENT_HELLO_ALPN        9u
+/* The peer's chain, its own certificate first, each after 4 bytes with its length. */
+#define QUILLON_INFO_PEER_CERTIFICATES        10u
+/* What became of early data, 4 bytes: QUILLON_EARLY_DATA_*. */
+#define QUILLON_INFO_EARLY_DATA               11u
+/* Every path, 40 bytes each, the one in use first. */
+#define QUILLON_INFO_PATHS                    12u
 
 /* The handshake is complete. */
 #define QUILLON_STATE_HANDSHAKE_COMPLETE  1u
@@ -435,6 +509,8 @@ int32_t quillon_incoming_ignore(uint32_t endpoint, uint32_t incoming);
 #define QUILLON_STATE_HANDSHAKE_CONFIRMED 2u
 /* The connection is closed. */
 #define QUILLON_STATE_CLOSED              4u
+/* The handshake resumed an earlier session. */
+#define QUILLON_STATE_RESUMED             8u
 
 /* UDP datagrams sent. */
 #define QUILLON_STATS_DATAGRAMS_SENT               0u
@@ -523,6 +599,93 @@ int32_t quillon_connection_choose(uint32_t endpoint, uint32_t connection, uint32
 int32_t quillon_connection_refuse(uint32_t endpoint, uint32_t connection, uint64_t code, const uint8_t *reason,
                                   uint32_t reason_len, uint32_t now_lo, uint32_t now_hi);
 
+/* There is none. */
+#define QUILLON_EARLY_DATA_NONE     0u
+/* It was sent, and the server has not answered. */
+#define QUILLON_EARLY_DATA_OFFERED  1u
+/* The server takes it. */
+#define QUILLON_EARLY_DATA_ACCEPTED 2u
+/* The server does not take it. */
+#define QUILLON_EARLY_DATA_REJECTED 3u
+
+/* At once; the path is validated meanwhile. */
+#define QUILLON_MIGRATE_IMMEDIATE 0u
+/* As soon as the path is validated. */
+#define QUILLON_MIGRATE_VALIDATED 1u
+/* Not at all: the path is only validated. */
+#define QUILLON_MIGRATE_PROBE     2u
+
+/* Moves a client to another of its addresses, 20 bytes, as QUILLON_MIGRATE_* says. QUILLON_ERR_INVALID_STATE: the last
+   error says why not. Transmit afterwards. */
+int32_t quillon_connection_migrate(uint32_t endpoint, uint32_t connection, const uint8_t *local, uint32_t migration,
+                                   uint32_t now_lo, uint32_t now_hi);
+
+/* Tells that our address, 20 bytes, is another now, by the host's own doing. */
+int32_t quillon_connection_set_local_address(uint32_t endpoint, uint32_t connection, const uint8_t *local);
+
+/* After QUILLON_EVENT_PEER_CERTIFICATE: the handshake goes on. Transmit afterwards. */
+int32_t quillon_connection_accept_certificate(uint32_t endpoint, uint32_t connection, uint32_t now_lo,
+                                              uint32_t now_hi);
+
+/* After QUILLON_EVENT_PEER_CERTIFICATE: closes with a TLS alert, such as 42, bad_certificate. Transmit afterwards. */
+int32_t quillon_connection_reject_certificate(uint32_t endpoint, uint32_t connection, uint32_t alert,
+                                              const uint8_t *reason, uint32_t reason_len, uint32_t now_lo,
+                                              uint32_t now_hi);
+
+/* With QUILLON_CONFIG_MANUAL_CREDIT: lets the peer send so many bytes more on all streams together. */
+int32_t quillon_connection_extend_max_data(uint32_t endpoint, uint32_t connection, uint64_t bytes);
+
+/* With QUILLON_CONFIG_MANUAL_CREDIT: lets the peer open so many streams more of a direction. */
+int32_t quillon_connection_extend_max_streams(uint32_t endpoint, uint32_t connection, uint32_t dir, uint64_t count);
+
+/*
+ * TLS outside the engine, with QUILLON_CONFIG_EXTERNAL_TLS. QUILLON_ERR_INVALID_STATE: the last error says what is
+ * out of order. Transmit after each call.
+ */
+
+/* Initial packets. */
+#define QUILLON_LEVEL_INITIAL   0u
+/* 0-RTT packets. */
+#define QUILLON_LEVEL_ZERO_RTT  1u
+/* Handshake packets. */
+#define QUILLON_LEVEL_HANDSHAKE 2u
+/* 1-RTT packets. */
+#define QUILLON_LEVEL_ONE_RTT   3u
+
+/* Those that we receive. */
+#define QUILLON_SECRET_READ  0u
+/* Those that we send. */
+#define QUILLON_SECRET_WRITE 1u
+
+/* Copies out our transport parameters, which the handshake carries. Returns their length. A server has them from the
+   first QUILLON_EVENT_CRYPTO_RECEIVED on. */
+int32_t quillon_tls_local_parameters(uint32_t endpoint, uint32_t connection, uint8_t *out, uint32_t capacity);
+
+/* Takes the peer's next bytes, shown in the status block until the next call of this function, with their level in the
+   flags. Returns their length; 0: none wait. */
+int32_t quillon_tls_take(uint32_t endpoint, uint32_t connection);
+
+/* Sends bytes of TLS at a level, behind those given before. */
+int32_t quillon_tls_submit(uint32_t endpoint, uint32_t connection, uint32_t level, const uint8_t *data, uint32_t len,
+                           uint32_t now_lo, uint32_t now_hi);
+
+/* Installs a traffic secret of a cipher suite, for QUILLON_SECRET_*. */
+int32_t quillon_tls_install_secret(uint32_t endpoint, uint32_t connection, uint32_t level, uint32_t direction,
+                                   uint32_t suite, const uint8_t *secret, uint32_t len, uint32_t now_lo,
+                                   uint32_t now_hi);
+
+/* At a client: gives the server's transport parameters, when EncryptedExtensions has brought them. */
+int32_t quillon_tls_set_peer_parameters(uint32_t endpoint, uint32_t connection, const uint8_t *parameters,
+                                        uint32_t len, uint32_t now_lo, uint32_t now_hi);
+
+/* The handshake is complete, with this application protocol; len 0: none. */
+int32_t quillon_tls_complete(uint32_t endpoint, uint32_t connection, const uint8_t *alpn, uint32_t len,
+                             uint32_t now_lo, uint32_t now_hi);
+
+/* TLS has failed: closes the connection with an alert. */
+int32_t quillon_tls_fail(uint32_t endpoint, uint32_t connection, uint32_t alert, const uint8_t *reason,
+                         uint32_t reason_len, uint32_t now_lo, uint32_t now_hi);
+
 /*
  * Datagrams
  */
@@ -582,6 +745,15 @@ int32_t quillon_stream_peek(uint32_t endpoint, uint32_t connection, uint64_t str
 
 /* Takes bytes that were shown off the front: they are read. */
 int32_t quillon_stream_consume(uint32_t endpoint, uint32_t connection, uint64_t stream, uint32_t len);
+
+/* With QUILLON_CONFIG_MANUAL_CREDIT: lets the peer send so many bytes more on a stream. */
+int32_t quillon_stream_extend_max_data(uint32_t endpoint, uint32_t connection, uint64_t stream, uint64_t bytes);
+
+/* How many bytes the peer lets us send on a stream now. */
+int64_t quillon_stream_send_credit(uint32_t endpoint, uint32_t connection, uint64_t stream);
+
+/* Whether what can be read is early data, 1 or 0: an attacker may have sent it a second time. */
+int32_t quillon_stream_is_early_data(uint32_t endpoint, uint32_t connection, uint64_t stream);
 
 #ifdef __cplusplus
 }

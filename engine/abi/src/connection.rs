@@ -1,7 +1,7 @@
 //! Connections: closing them, and what can be asked of them.
 
-use quillon::error::TransportErrorCode;
-use quillon::{Connection, ConnectionHandle, DecisionError, Side};
+use quillon::stream::CreditError;
+use quillon::{Connection, ConnectionHandle, EarlyDataStatus, Side};
 
 use crate::constants::*;
 use crate::endpoint::{Hosted, time};
@@ -104,6 +104,9 @@ pub unsafe extern "C" fn quillon_connection_info(
                 answer(name.unwrap_or_default().as_bytes())
             }
             QUILLON_INFO_CLIENT_HELLO_ALPN => answer(&offered_protocols(connection)),
+            QUILLON_INFO_PEER_CERTIFICATES => answer(&chain(connection)),
+            QUILLON_INFO_EARLY_DATA => answer(&early_data(connection.early_data_status()).to_le_bytes()),
+            QUILLON_INFO_PATHS => answer(&paths(connection)),
             _ => Err(Failure::invalid("a connection has nothing under this key")),
         }
     })
@@ -150,56 +153,6 @@ pub unsafe extern "C" fn quillon_connection_export(
     })
 }
 
-/// After `QUILLON_EVENT_CLIENT_HELLO`: goes on with a server's configuration. Transmit afterwards.
-#[unsafe(no_mangle)]
-pub extern "C" fn quillon_connection_choose(
-    endpoint: u32,
-    connection: u32,
-    config: u32,
-    now_lo: u32,
-    now_hi: u32,
-) -> i32 {
-    call(|instance| {
-        let config = instance.configs.find(config)?.server()?;
-        find_open(&mut instance.endpoints, endpoint, connection)?.choose(time(now_lo, now_hi), &config)?;
-        Ok(0)
-    })
-}
-
-/// After `QUILLON_EVENT_CLIENT_HELLO`: refuses the client with a code of the transport. Transmit afterwards.
-///
-/// # Safety
-///
-/// `reason` is valid for reading `reason_len` bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn quillon_connection_refuse(
-    endpoint: u32,
-    connection: u32,
-    code: u64,
-    reason: *const u8,
-    reason_len: u32,
-    now_lo: u32,
-    now_hi: u32,
-) -> i32 {
-    call(|instance| {
-        // SAFETY: by this function's contract.
-        let reason = unsafe { memory::input(reason, reason_len) }?;
-        let reason = str::from_utf8(reason).map_err(|_| Failure::invalid("the reason is not UTF-8"))?;
-        let connection = find_open(&mut instance.endpoints, endpoint, connection)?;
-        connection.refuse(time(now_lo, now_hi), TransportErrorCode(code), reason)?;
-        Ok(0)
-    })
-}
-
-impl From<DecisionError> for Failure {
-    fn from(error: DecisionError) -> Self {
-        match error {
-            DecisionError::Settings(error) => error.into(),
-            error => Self::invalid_state(&error),
-        }
-    }
-}
-
 /// What the client of a waiting ClientHello offers: each protocol after a byte with its length.
 fn offered_protocols(connection: &Connection) -> Vec<u8> {
     let offered = connection.client_hello().map_or(&[][..], |hello| &hello.alpn);
@@ -207,11 +160,62 @@ fn offered_protocols(connection: &Connection) -> Vec<u8> {
     offered.iter().flat_map(|name| [&[name.len() as u8][..], name].concat()).collect()
 }
 
+/// The peer's certificates, each after 4 bytes with its length.
+fn chain(connection: &Connection) -> Vec<u8> {
+    let chain = connection.peer_certificates();
+    chain.iter().flat_map(|certificate| [&(certificate.len() as u32).to_le_bytes()[..], certificate].concat()).collect()
+}
+
+fn early_data(status: EarlyDataStatus) -> u32 {
+    match status {
+        EarlyDataStatus::None => QUILLON_EARLY_DATA_NONE,
+        EarlyDataStatus::Offered => QUILLON_EARLY_DATA_OFFERED,
+        EarlyDataStatus::Accepted => QUILLON_EARLY_DATA_ACCEPTED,
+        EarlyDataStatus::Rejected => QUILLON_EARLY_DATA_REJECTED,
+    }
+}
+
+/// The paths, the one in use first.
+fn paths(connection: &Connection) -> Vec<u8> {
+    let (active, others): (Vec<_>, Vec<_>) = connection.path_stats().partition(|path| path.active);
+    active.iter().chain(&others).flat_map(|path| write_path(&path.addresses)).collect()
+}
+
+/// With manual credit: lets the peer send `bytes` more on all streams together. Transmit afterwards.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_connection_extend_max_data(endpoint: u32, connection: u32, bytes: u64) -> i32 {
+    call(|instance| {
+        find_open(&mut instance.endpoints, endpoint, connection)?.extend_max_data(bytes)?;
+        Ok(0)
+    })
+}
+
+/// With manual credit: lets the peer open `count` more streams of a direction. Transmit afterwards.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_connection_extend_max_streams(endpoint: u32, connection: u32, dir: u32, count: u64) -> i32 {
+    call(|instance| {
+        let dir = crate::stream::dir(dir)?;
+        find_open(&mut instance.endpoints, endpoint, connection)?.extend_max_streams(dir, count)?;
+        Ok(0)
+    })
+}
+
+impl From<CreditError> for Failure {
+    fn from(error: CreditError) -> Self {
+        match error {
+            CreditError::UnknownStream => Self::unknown_stream(),
+            CreditError::Closed => Self::closed(),
+            _ => Self::invalid_state(&error),
+        }
+    }
+}
+
 fn state(connection: &Connection) -> u32 {
     let flags = [
         (connection.is_handshake_complete(), QUILLON_STATE_HANDSHAKE_COMPLETE),
         (connection.is_handshake_confirmed(), QUILLON_STATE_HANDSHAKE_CONFIRMED),
         (connection.is_closed(), QUILLON_STATE_CLOSED),
+        (connection.is_resumed(), QUILLON_STATE_RESUMED),
     ];
     flags.into_iter().filter(|(holds, _)| *holds).map(|(_, flag)| flag).sum()
 }

@@ -114,6 +114,22 @@ constants! {
         QUILLON_CONFIG_GREASE = 22,
         /// 1: a server waits for `quillon_connection_choose` on each ClientHello; 0: it does not (the default).
         QUILLON_CONFIG_ASK_ON_CLIENT_HELLO = 23,
+        /// What the window of a connection may grow to, in bytes.
+        QUILLON_CONFIG_MAX_WINDOW = 24,
+        /// What the window of a stream may grow to, in bytes.
+        QUILLON_CONFIG_MAX_STREAM_WINDOW = 25,
+        /// 1: the peer gets credit by calls alone; 0: by itself, as is read (the default).
+        QUILLON_CONFIG_MANUAL_CREDIT = 26,
+        /// 1: the peer is asked not to move to other addresses; 0: it may (the default).
+        QUILLON_CONFIG_DISABLE_ACTIVE_MIGRATION = 27,
+        /// 1: a client moves to the server's preferred address; 0: it does not.
+        QUILLON_CONFIG_FOLLOW_PREFERRED_ADDRESS = 28,
+        /// 1: a client sends early data, a server takes it; 0: neither (the default).
+        QUILLON_CONFIG_EARLY_DATA = 29,
+        /// How many sessions a server remembers, for early data too; 0: none (the default).
+        QUILLON_CONFIG_SESSION_STORE = 30,
+        /// 1: the host has the last word on the peer's certificate; 0: it has not (the default).
+        QUILLON_CONFIG_ASK_FOR_VERDICT = 31,
         /// The length of our connection IDs, in bytes.
         QUILLON_CONFIG_CONNECTION_ID_LEN = 32,
         /// The bytes that an endpoint's connections may hold.
@@ -128,6 +144,16 @@ constants! {
         QUILLON_CONFIG_ADMISSION = 37,
         /// How many address tokens a client gets for later connections, 0 to 8.
         QUILLON_CONFIG_TOKENS_PER_CONNECTION = 38,
+        /// Whether a server asks for certificates: `QUILLON_CLIENT_AUTHENTICATION_*`.
+        QUILLON_CONFIG_CLIENT_AUTHENTICATION = 48,
+        /// 0: a certificate with a known hash passes (the default); 1: if it is as the web's serverCertificateHashes asks.
+        QUILLON_CONFIG_CERTIFICATE_HASH_RULE = 49,
+        /// 1: the host runs TLS, with `quillon_tls_*`; 0: the engine does (the default).
+        QUILLON_CONFIG_EXTERNAL_TLS = 50,
+        /// How many odd frames of a peer are borne at once.
+        QUILLON_CONFIG_FLOOD_BURST = 51,
+        /// How many odd frames of a peer are borne in a second.
+        QUILLON_CONFIG_FLOOD_RATE = 52,
     }
 
     /// Keys of `quillon_config_set_bytes`.
@@ -152,6 +178,12 @@ constants! {
         QUILLON_CONFIG_TOKEN_KEY = 72,
         /// The key of stateless resets, 32 bytes; 32 more for the previous one.
         QUILLON_CONFIG_STATELESS_RESET_KEY = 73,
+        /// The key of stateless session tickets, 32 bytes; 32 more for the previous one.
+        QUILLON_CONFIG_TICKET_KEY = 74,
+        /// The SHA-256 of a certificate that a client accepts, 32 bytes; appended to the list.
+        QUILLON_CONFIG_CERTIFICATE_HASH = 75,
+        /// Where a server would rather be reached, an address of 20 bytes; one for each family.
+        QUILLON_CONFIG_PREFERRED_ADDRESS = 76,
     }
 
     /// Values of `QUILLON_CONFIG_CONGESTION_CONTROL`.
@@ -160,6 +192,58 @@ constants! {
         QUILLON_CONGESTION_CUBIC = 0,
         /// NewReno.
         QUILLON_CONGESTION_NEW_RENO = 1,
+    }
+
+    /// Values of `QUILLON_CONFIG_CLIENT_AUTHENTICATION`.
+    CLIENT_AUTHENTICATIONS: u32 {
+        /// Clients are not asked: the default.
+        QUILLON_CLIENT_AUTHENTICATION_NONE = 0,
+        /// A client may come without a certificate.
+        QUILLON_CLIENT_AUTHENTICATION_OPTIONAL = 1,
+        /// A client without a certificate is refused.
+        QUILLON_CLIENT_AUTHENTICATION_REQUIRED = 2,
+    }
+
+    /// Values of `QUILLON_INFO_EARLY_DATA`.
+    EARLY_DATA: u32 {
+        /// There is none.
+        QUILLON_EARLY_DATA_NONE = 0,
+        /// It was sent, and the server has not answered.
+        QUILLON_EARLY_DATA_OFFERED = 1,
+        /// The server takes it.
+        QUILLON_EARLY_DATA_ACCEPTED = 2,
+        /// The server does not take it.
+        QUILLON_EARLY_DATA_REJECTED = 3,
+    }
+
+    /// How `quillon_connection_migrate` goes over to another path.
+    MIGRATIONS: u32 {
+        /// At once; the path is validated meanwhile.
+        QUILLON_MIGRATE_IMMEDIATE = 0,
+        /// As soon as the path is validated.
+        QUILLON_MIGRATE_VALIDATED = 1,
+        /// Not at all: the path is only validated.
+        QUILLON_MIGRATE_PROBE = 2,
+    }
+
+    /// Levels of `quillon_tls_*`.
+    LEVELS: u32 {
+        /// Initial packets.
+        QUILLON_LEVEL_INITIAL = 0,
+        /// 0-RTT packets.
+        QUILLON_LEVEL_ZERO_RTT = 1,
+        /// Handshake packets.
+        QUILLON_LEVEL_HANDSHAKE = 2,
+        /// 1-RTT packets.
+        QUILLON_LEVEL_ONE_RTT = 3,
+    }
+
+    /// Whose packets a secret protects.
+    SECRETS: u32 {
+        /// Those that we receive.
+        QUILLON_SECRET_READ = 0,
+        /// Those that we send.
+        QUILLON_SECRET_WRITE = 1,
     }
 
     /// Values of `QUILLON_CONFIG_ADMISSION`.
@@ -270,6 +354,26 @@ constants! {
         QUILLON_EVENT_KEYS_UPDATED = 20,
         /// The data is an address token for a later connection to this server.
         QUILLON_EVENT_NEW_TOKEN = 21,
+        /// The peer has raised the limit of the connection.
+        QUILLON_EVENT_DATA_CREDIT_AVAILABLE = 22,
+        /// A session that a later connection can resume: `quillon_session_take`.
+        QUILLON_EVENT_NEW_SESSION = 23,
+        /// The server takes the early data.
+        QUILLON_EVENT_EARLY_DATA_ACCEPTED = 24,
+        /// The server does not take the early data: streams start again from the first.
+        QUILLON_EVENT_EARLY_DATA_REJECTED = 25,
+        /// The peer's certificate waits for the host's verdict.
+        QUILLON_EVENT_PEER_CERTIFICATE = 26,
+        /// The data is the path in use from now on.
+        QUILLON_EVENT_PATH_CHANGED = 27,
+        /// The data is a path that works; the detail is 1 where the peer's IP address is new.
+        QUILLON_EVENT_PATH_VALIDATED = 28,
+        /// The data is a path on which nothing came back.
+        QUILLON_EVENT_PATH_FAILED = 29,
+        /// The data are the addresses, 20 bytes each, where the server would rather be reached.
+        QUILLON_EVENT_PREFERRED_ADDRESS = 30,
+        /// With TLS outside: bytes wait for `quillon_tls_take`.
+        QUILLON_EVENT_CRYPTO_RECEIVED = 31,
     }
 
     /// Details of `QUILLON_EVENT_CLOSED`.
@@ -312,6 +416,12 @@ constants! {
         QUILLON_INFO_CLIENT_HELLO_SERVER_NAME = 8,
         /// While a ClientHello waits: the protocols it offers, each after a byte with its length.
         QUILLON_INFO_CLIENT_HELLO_ALPN = 9,
+        /// The peer's chain, its own certificate first, each after 4 bytes with its length.
+        QUILLON_INFO_PEER_CERTIFICATES = 10,
+        /// What became of early data, 4 bytes: `QUILLON_EARLY_DATA_*`.
+        QUILLON_INFO_EARLY_DATA = 11,
+        /// Every path, 40 bytes each, the one in use first.
+        QUILLON_INFO_PATHS = 12,
     }
 
     /// Bits of `QUILLON_INFO_STATE`.
@@ -322,6 +432,8 @@ constants! {
         QUILLON_STATE_HANDSHAKE_CONFIRMED = 2,
         /// The connection is closed.
         QUILLON_STATE_CLOSED = 4,
+        /// The handshake resumed an earlier session.
+        QUILLON_STATE_RESUMED = 8,
     }
 
     /// Fields of `quillon_connection_stats`: the index of each 8-byte number. Times are nanoseconds; a field that

@@ -1,12 +1,13 @@
 //! Events, written into the status block.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
-use quillon::{ConnectionError, ConnectionHandle, Event};
+use quillon::{ConnectionError, ConnectionHandle, Event, SavedSession};
 
 use crate::constants::*;
 use crate::instance::Instance;
-use crate::layout::status;
+use crate::layout::{address_bytes, status, write_path};
 
 /// What the status block says of an event.
 #[derive(Debug, Default)]
@@ -16,12 +17,14 @@ struct Report {
     code: u64,
     data: Cow<'static, [u8]>,
     detail: u32,
+    session: Option<SavedSession>,
 }
 
 /// Writes an event into the status block; returns its kind. `None`, and nothing written, for an event that the ABI
 /// does not tell.
 pub(crate) fn report(instance: &mut Instance, connection: ConnectionHandle, event: Event) -> Option<u32> {
     let report = Report::of(event)?;
+    instance.event_session = report.session;
     instance.event_data = report.data;
     let block = &mut instance.status;
     block.set_u32(status::EVENT_KIND, report.kind);
@@ -37,6 +40,7 @@ impl Report {
     fn of(event: Event) -> Option<Self> {
         let of = |kind| Self { kind, ..Self::default() };
         let on = |kind, stream: quillon::StreamId| Self { kind, stream: stream.0, ..Self::default() };
+        let about = |kind, path| Self { kind, data: write_path(path).to_vec().into(), ..Self::default() };
         Some(match event {
             Event::Accepted => of(QUILLON_EVENT_ACCEPTED),
             Event::HandshakeComplete => of(QUILLON_EVENT_HANDSHAKE_COMPLETE),
@@ -61,6 +65,22 @@ impl Report {
             Event::ClientHello => of(QUILLON_EVENT_CLIENT_HELLO),
             Event::KeysUpdated { by_peer } => Self { detail: by_peer.into(), ..of(QUILLON_EVENT_KEYS_UPDATED) },
             Event::NewToken { token } => Self { data: token.into(), ..of(QUILLON_EVENT_NEW_TOKEN) },
+            Event::DataCreditAvailable => of(QUILLON_EVENT_DATA_CREDIT_AVAILABLE),
+            Event::NewSession(session) => Self { session: Some(*session), ..of(QUILLON_EVENT_NEW_SESSION) },
+            Event::EarlyDataAccepted => of(QUILLON_EVENT_EARLY_DATA_ACCEPTED),
+            Event::EarlyDataRejected => of(QUILLON_EVENT_EARLY_DATA_REJECTED),
+            Event::PeerCertificate => of(QUILLON_EVENT_PEER_CERTIFICATE),
+            Event::PathChanged { path } => about(QUILLON_EVENT_PATH_CHANGED, &path),
+            Event::PathValidated { path, new_peer_address } => {
+                Self { detail: new_peer_address.into(), ..about(QUILLON_EVENT_PATH_VALIDATED, &path) }
+            }
+            Event::PathFailed { path } => about(QUILLON_EVENT_PATH_FAILED, &path),
+            Event::PreferredAddress { ipv4, ipv6 } => {
+                let addresses = ipv4.map(SocketAddr::V4).into_iter().chain(ipv6.map(SocketAddr::V6));
+                let data: Vec<u8> = addresses.flat_map(address_bytes).collect();
+                Self { data: data.into(), ..of(QUILLON_EVENT_PREFERRED_ADDRESS) }
+            }
+            Event::CryptoReceived => of(QUILLON_EVENT_CRYPTO_RECEIVED),
             _ => return None,
         })
     }
@@ -84,5 +104,5 @@ fn closed(error: ConnectionError) -> Report {
         ConnectionError::VersionNegotiation { .. } => plain(QUILLON_CLOSED_VERSION_NEGOTIATION, &error),
         ConnectionError::StatelessReset => plain(QUILLON_CLOSED_STATELESS_RESET, &error),
     };
-    Report { kind: QUILLON_EVENT_CLOSED, code, stream, data: data.into(), detail }
+    Report { kind: QUILLON_EVENT_CLOSED, code, stream, data: data.into(), detail, ..Report::default() }
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::time::Duration;
 
+use quillon::SavedSession;
 use quillon::rng::Rng;
 
 use crate::config::Config;
@@ -32,6 +33,11 @@ pub(crate) struct Instance {
     pub(crate) configs: Handles<Config>,
     pub(crate) endpoints: Handles<Hosted>,
     pub(crate) incoming: Handles<Waiting>,
+    pub(crate) sessions: Handles<SavedSession>,
+    /// The session that the last event told of, for `quillon_session_take`.
+    pub(crate) event_session: Option<SavedSession>,
+    /// What `quillon_tls_take` shows.
+    pub(crate) crypto_data: Vec<u8>,
     /// What the last event's data address points to.
     pub(crate) event_data: Cow<'static, [u8]>,
     last_error: Cow<'static, str>,

@@ -9,7 +9,7 @@ use quillon::FourTuple;
 use crate::failure::Failure;
 
 /// One address: family, port, IP.
-const ADDRESS_LEN: usize = 20;
+pub(crate) const ADDRESS_LEN: usize = 20;
 /// Two addresses, ours first.
 pub(crate) const PATH_LEN: usize = crate::QUILLON_PATH_LEN as usize;
 
@@ -27,7 +27,7 @@ pub(crate) fn take<const N: usize>(source: &[u8], offset: usize) -> Option<[u8; 
 
 /// Reads a path: two addresses.
 pub(crate) fn read_path(bytes: &[u8; PATH_LEN]) -> Result<FourTuple, Failure> {
-    Ok(FourTuple { local: read_address(bytes, 0)?, remote: read_address(bytes, ADDRESS_LEN)? })
+    Ok(FourTuple { local: read_address_at(bytes, 0)?, remote: read_address_at(bytes, ADDRESS_LEN)? })
 }
 
 /// Writes a path.
@@ -38,7 +38,22 @@ pub(crate) fn write_path(path: &FourTuple) -> [u8; PATH_LEN] {
     bytes
 }
 
-fn read_address(bytes: &[u8], at: usize) -> Result<SocketAddr, Failure> {
+/// Reads an address on its own.
+pub(crate) fn read_address(bytes: &[u8]) -> Result<SocketAddr, Failure> {
+    if bytes.len() != ADDRESS_LEN {
+        return Err(Failure::invalid("an address has 20 bytes"));
+    }
+    read_address_at(bytes, 0)
+}
+
+/// Writes an address on its own.
+pub(crate) fn address_bytes(address: SocketAddr) -> [u8; ADDRESS_LEN] {
+    let mut bytes = [0; ADDRESS_LEN];
+    write_address(&mut bytes, 0, address);
+    bytes
+}
+
+fn read_address_at(bytes: &[u8], at: usize) -> Result<SocketAddr, Failure> {
     let field = |offset| take(bytes, at + offset).map(u16::from_le_bytes).unwrap_or_default();
     let (family, port) = (field(0), field(2));
     let ip = match family {

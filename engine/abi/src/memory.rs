@@ -58,6 +58,16 @@ pub(crate) unsafe fn input<'a>(data: *const u8, len: u32) -> Result<&'a [u8], Fa
     Ok(unsafe { std::slice::from_raw_parts(data, len as usize) })
 }
 
+/// The same, where it is text for people.
+///
+/// # Safety
+///
+/// As for [`input`].
+pub(crate) unsafe fn text<'a>(data: *const u8, len: u32) -> Result<&'a str, Failure> {
+    // SAFETY: by this function's contract.
+    str::from_utf8(unsafe { input(data, len) }?).map_err(|_| Failure::invalid("the text is not UTF-8"))
+}
+
 /// Copies `bytes` to the host, as many as `capacity` holds; returns how many there are in all.
 ///
 /// # Safety

@@ -17,15 +17,19 @@ pub(crate) fn direction(dir: Dir) -> u32 {
     }
 }
 
+pub(crate) fn dir(dir: u32) -> Result<Dir, Failure> {
+    match dir {
+        QUILLON_DIR_BIDI => Ok(Dir::Bidi),
+        QUILLON_DIR_UNI => Ok(Dir::Uni),
+        _ => Err(Failure::invalid("a stream is bidirectional or unidirectional")),
+    }
+}
+
 /// Opens a stream. Returns its id.
 #[unsafe(no_mangle)]
 pub extern "C" fn quillon_stream_open(endpoint: u32, connection: u32, dir: u32) -> i64 {
     call(|instance| {
-        let dir = match dir {
-            QUILLON_DIR_BIDI => Dir::Bidi,
-            QUILLON_DIR_UNI => Dir::Uni,
-            _ => return Err(Failure::invalid("a stream is bidirectional or unidirectional")),
-        };
+        let dir = self::dir(dir)?;
         let id = find_open(&mut instance.endpoints, endpoint, connection)?.open(dir)?;
         // An id has 62 bits.
         Ok(id.0 as i64)
@@ -123,6 +127,35 @@ pub extern "C" fn quillon_stream_consume(endpoint: u32, connection: u32, stream:
     call(|instance| {
         find(&mut instance.endpoints, endpoint, connection)?.consume(StreamId(stream), len as usize)?;
         Ok(0)
+    })
+}
+
+/// With manual credit: lets the peer send `bytes` more on a stream. Transmit afterwards.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_extend_max_data(endpoint: u32, connection: u32, stream: u64, bytes: u64) -> i32 {
+    call(|instance| {
+        let connection = find_open(&mut instance.endpoints, endpoint, connection)?;
+        connection.extend_max_stream_data(StreamId(stream), bytes)?;
+        Ok(0)
+    })
+}
+
+/// How many bytes the peer lets us send on a stream now.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_send_credit(endpoint: u32, connection: u32, stream: u64) -> i64 {
+    call(|instance| {
+        let credit = find_open(&mut instance.endpoints, endpoint, connection)?.stream_send_credit(StreamId(stream));
+        let credit = credit.ok_or_else(Failure::unknown_stream)?;
+        Ok(i64::try_from(credit).unwrap_or(i64::MAX))
+    })
+}
+
+/// Whether what can be read of a stream is early data, 1 or 0: an attacker may have sent it a second time.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_is_early_data(endpoint: u32, connection: u32, stream: u64) -> i32 {
+    call(|instance| {
+        let connection = find(&mut instance.endpoints, endpoint, connection)?;
+        Ok(i32::from(connection.is_early_data(StreamId(stream))))
     })
 }
 
