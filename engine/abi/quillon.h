@@ -212,6 +212,10 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_FLOOD_BURST                         51u
 /* How many odd frames of a peer are borne in a second. */
 #define QUILLON_CONFIG_FLOOD_RATE                          52u
+/* The qlog to record: QUILLON_QLOG_*. */
+#define QUILLON_CONFIG_QLOG                                53u
+/* 1: record what happens as lines of text; 0: do not (the default). */
+#define QUILLON_CONFIG_TEXT_LOG                            54u
 
 /* An application protocol's name; appended to the list. */
 #define QUILLON_CONFIG_ALPN                64u
@@ -244,6 +248,13 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONGESTION_CUBIC    0u
 /* NewReno. */
 #define QUILLON_CONGESTION_NEW_RENO 1u
+
+/* None: the default. */
+#define QUILLON_QLOG_NONE  0u
+/* JSON text sequences of qlog 0.3, which qvis loads. */
+#define QUILLON_QLOG_0_3   1u
+/* JSON text sequences by the current draft. */
+#define QUILLON_QLOG_DRAFT 2u
 
 /* Clients are not asked: the default. */
 #define QUILLON_CLIENT_AUTHENTICATION_NONE     0u
@@ -456,6 +467,12 @@ int32_t quillon_incoming_ignore(uint32_t endpoint, uint32_t incoming);
 #define QUILLON_EVENT_PREFERRED_ADDRESS     30u
 /* With TLS outside: bytes wait for quillon_tls_take. */
 #define QUILLON_EVENT_CRYPTO_RECEIVED       31u
+/* The peer has a stream up to the offset that is the code. */
+#define QUILLON_EVENT_STREAM_ACKED          32u
+/* A stream is over both ways; where the detail is 1, the code is why. */
+#define QUILLON_EVENT_STREAM_CLOSED         33u
+/* After quillon_connection_shutdown: every stream is over. */
+#define QUILLON_EVENT_STREAMS_FINISHED      34u
 
 /* Our transport found an error. */
 #define QUILLON_CLOSED_TRANSPORT_LOCAL     1u
@@ -638,6 +655,18 @@ int32_t quillon_connection_extend_max_data(uint32_t endpoint, uint32_t connectio
 /* With QUILLON_CONFIG_MANUAL_CREDIT: lets the peer open so many streams more of a direction. */
 int32_t quillon_connection_extend_max_streams(uint32_t endpoint, uint32_t connection, uint32_t dir, uint64_t count);
 
+/* Stops new streams, ours and the peer's, and lets those that are open finish: QUILLON_EVENT_STREAMS_FINISHED follows. */
+int32_t quillon_connection_shutdown(uint32_t endpoint, uint32_t connection);
+
+/* The qlog. */
+#define QUILLON_LOG_QLOG 0u
+/* The lines of text. */
+#define QUILLON_LOG_TEXT 1u
+
+/* Takes what a log has recorded since the last call, QUILLON_LOG_*: shown in the status block until the next call of this
+   function. Returns its length; 0: nothing. After QUILLON_EVENT_DRAINED the rest can still be taken, once. */
+int32_t quillon_connection_poll_log(uint32_t endpoint, uint32_t connection, uint32_t log);
+
 /*
  * TLS outside the engine, with QUILLON_CONFIG_EXTERNAL_TLS. QUILLON_ERR_INVALID_STATE: the last error says what is
  * out of order. Transmit after each call.
@@ -745,6 +774,9 @@ int32_t quillon_stream_peek(uint32_t endpoint, uint32_t connection, uint64_t str
 
 /* Takes bytes that were shown off the front: they are read. */
 int32_t quillon_stream_consume(uint32_t endpoint, uint32_t connection, uint64_t stream, uint32_t len);
+
+/* Chooses whether QUILLON_EVENT_STREAM_ACKED tells how far the peer has a stream, 1 or 0 (at first). */
+int32_t quillon_stream_set_acked_events(uint32_t endpoint, uint32_t connection, uint64_t stream, uint32_t enabled);
 
 /* With QUILLON_CONFIG_MANUAL_CREDIT: lets the peer send so many bytes more on a stream. */
 int32_t quillon_stream_extend_max_data(uint32_t endpoint, uint32_t connection, uint64_t stream, uint64_t bytes);

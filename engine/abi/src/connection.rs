@@ -200,6 +200,15 @@ pub extern "C" fn quillon_connection_extend_max_streams(endpoint: u32, connectio
     })
 }
 
+/// Stops new streams, ours and the peer's, and lets those that are open finish. Transmit afterwards.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_connection_shutdown(endpoint: u32, connection: u32) -> i32 {
+    call(|instance| {
+        find_open(&mut instance.endpoints, endpoint, connection)?.shutdown();
+        Ok(0)
+    })
+}
+
 impl From<CreditError> for Failure {
     fn from(error: CreditError) -> Self {
         match error {

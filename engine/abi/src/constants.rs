@@ -154,6 +154,10 @@ constants! {
         QUILLON_CONFIG_FLOOD_BURST = 51,
         /// How many odd frames of a peer are borne in a second.
         QUILLON_CONFIG_FLOOD_RATE = 52,
+        /// The qlog to record: `QUILLON_QLOG_*`.
+        QUILLON_CONFIG_QLOG = 53,
+        /// 1: record what happens as lines of text; 0: do not (the default).
+        QUILLON_CONFIG_TEXT_LOG = 54,
     }
 
     /// Keys of `quillon_config_set_bytes`.
@@ -192,6 +196,24 @@ constants! {
         QUILLON_CONGESTION_CUBIC = 0,
         /// NewReno.
         QUILLON_CONGESTION_NEW_RENO = 1,
+    }
+
+    /// Values of `QUILLON_CONFIG_QLOG`.
+    QLOGS: u32 {
+        /// None: the default.
+        QUILLON_QLOG_NONE = 0,
+        /// JSON text sequences of qlog 0.3, which qvis loads.
+        QUILLON_QLOG_0_3 = 1,
+        /// JSON text sequences by the current draft.
+        QUILLON_QLOG_DRAFT = 2,
+    }
+
+    /// What `quillon_connection_poll_log` takes.
+    LOGS: u32 {
+        /// The qlog.
+        QUILLON_LOG_QLOG = 0,
+        /// The lines of text.
+        QUILLON_LOG_TEXT = 1,
     }
 
     /// Values of `QUILLON_CONFIG_CLIENT_AUTHENTICATION`.
@@ -374,6 +396,12 @@ constants! {
         QUILLON_EVENT_PREFERRED_ADDRESS = 30,
         /// With TLS outside: bytes wait for `quillon_tls_take`.
         QUILLON_EVENT_CRYPTO_RECEIVED = 31,
+        /// The peer has a stream up to the offset that is the code.
+        QUILLON_EVENT_STREAM_ACKED = 32,
+        /// A stream is over both ways; where the detail is 1, the code is why.
+        QUILLON_EVENT_STREAM_CLOSED = 33,
+        /// After `quillon_connection_shutdown`: every stream is over.
+        QUILLON_EVENT_STREAMS_FINISHED = 34,
     }
 
     /// Details of `QUILLON_EVENT_CLOSED`.

@@ -3,8 +3,10 @@
 //! An arena starts with [`QUILLON_ARENA_DESCRIPTORS`] descriptors; the data follows. The host fills the receive arena
 //! between calls and reads the transmit arena until the next call on the endpoint.
 
+use std::collections::VecDeque;
 use std::fmt;
 
+use quillon::endpoint::LastLogs;
 use quillon::{Ecn, Endpoint, Idle, Outgoing, Time, Transmit};
 
 use crate::constants::*;
@@ -19,6 +21,8 @@ const SMALLEST_FULL_DATAGRAM: usize = 1200;
 /// An endpoint with its arenas.
 pub(crate) struct Hosted {
     pub(crate) endpoint: Endpoint,
+    /// What is left of the logs of connections that are gone.
+    pub(crate) last_logs: VecDeque<LastLogs>,
     receive: Arena,
     transmit: Arena,
 }
@@ -43,7 +47,7 @@ pub extern "C" fn quillon_endpoint_new(config: u32) -> i32 {
         let (receive, transmit) = (Arena::new(receive)?, Arena::new(transmit)?);
         let mut endpoint = Endpoint::new(settings, instance.endpoint_seed()?);
         endpoint.set_unix_time(instance.unix_time);
-        instance.endpoints.insert(Hosted { endpoint, receive, transmit })
+        instance.endpoints.insert(Hosted { endpoint, last_logs: VecDeque::new(), receive, transmit })
     })
 }
 

@@ -81,6 +81,13 @@ impl Report {
                 Self { data: data.into(), ..of(QUILLON_EVENT_PREFERRED_ADDRESS) }
             }
             Event::CryptoReceived => of(QUILLON_EVENT_CRYPTO_RECEIVED),
+            Event::StreamAcked { id, offset } => Self { code: offset, ..on(QUILLON_EVENT_STREAM_ACKED, id) },
+            Event::StreamClosed { id, error } => Self {
+                code: error.unwrap_or_default(),
+                detail: error.is_some().into(),
+                ..on(QUILLON_EVENT_STREAM_CLOSED, id)
+            },
+            Event::StreamsFinished => of(QUILLON_EVENT_STREAMS_FINISHED),
             _ => return None,
         })
     }

@@ -36,6 +36,8 @@ pub(crate) struct Instance {
     pub(crate) sessions: Handles<SavedSession>,
     /// The session that the last event told of, for `quillon_session_take`.
     pub(crate) event_session: Option<SavedSession>,
+    /// What `quillon_connection_poll_log` shows.
+    pub(crate) log_data: String,
     /// What `quillon_tls_take` shows.
     pub(crate) crypto_data: Vec<u8>,
     /// What the last event's data address points to.

@@ -130,6 +130,16 @@ pub extern "C" fn quillon_stream_consume(endpoint: u32, connection: u32, stream:
     })
 }
 
+/// Chooses whether `QUILLON_EVENT_STREAM_ACKED` tells how far the peer has a stream; not at first.
+#[unsafe(no_mangle)]
+pub extern "C" fn quillon_stream_set_acked_events(endpoint: u32, connection: u32, stream: u64, enabled: u32) -> i32 {
+    call(|instance| {
+        let connection = find_open(&mut instance.endpoints, endpoint, connection)?;
+        connection.set_acked_events(StreamId(stream), enabled != 0)?;
+        Ok(0)
+    })
+}
+
 /// With manual credit: lets the peer send `bytes` more on a stream. Transmit afterwards.
 #[unsafe(no_mangle)]
 pub extern "C" fn quillon_stream_extend_max_data(endpoint: u32, connection: u32, stream: u64, bytes: u64) -> i32 {

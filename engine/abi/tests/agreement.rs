@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -16,11 +16,21 @@ fn words<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(move |word| word.starts_with(prefix))
 }
 
+/// The files beneath a folder.
+fn sources(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { files.extend(sources(&path)?) } else { files.push(path) }
+    }
+    Ok(files)
+}
+
 /// The functions that the crate exports.
 fn exports() -> std::io::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))? {
-        let source = fs::read_to_string(file?.path())?;
+    for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))? {
+        let source = fs::read_to_string(file)?;
         for (at, _) in source.match_indices("#[unsafe(no_mangle)]") {
             names.extend(source[at..].split("fn ").nth(1).and_then(|rest| rest.split('(').next()).map(String::from));
         }

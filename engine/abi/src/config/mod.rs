@@ -1,6 +1,7 @@
 //! Configurations: settings by key, so that new ones need no new function.
 //!
-//! A configuration is frozen when it is first used; afterwards it can be used again but not changed.
+//! A configuration is frozen when it is first used; afterwards it can be used again but not changed, apart from what is
+//! good for one connection: token and session.
 
 mod bytes;
 mod numbers;
@@ -68,7 +69,11 @@ impl Config {
             return Err(Failure::invalid("this configuration is a server's"));
         }
         match self.freeze()? {
-            Built::Client(config) => Ok(Arc::clone(config)),
+            Built::Client(config) => {
+                let config = ClientConfig::clone(config);
+                let (token, session) = (self.token.clone(), self.session.clone());
+                Ok(Arc::new(ClientConfig { token, session, ..config }))
+            }
             Built::Server(_) => Err(Failure::invalid("this configuration is a server's")),
         }
     }
@@ -89,8 +94,6 @@ impl Config {
             if self.tls.external { Arc::new(ExternalTls) } else { Arc::new(self.tls.client()?) };
         let mut config = ClientConfig::new(tls);
         config.transport = self.transport.clone();
-        config.token = self.token.clone();
-        config.session = self.session.clone();
         config.early_data = self.tls.early_data;
         Ok(Built::Client(Arc::new(config)))
     }
@@ -143,16 +146,19 @@ pub unsafe extern "C" fn quillon_config_set_bytes(config: u32, key: u32, value: 
     call(|instance| {
         // SAFETY: by this function's contract.
         let value = unsafe { memory::input(value, len) }?;
-        changeable(instance.configs.find(config)?)?.set_bytes(key, value).map(|()| 0)
+        let config = instance.configs.find(config)?;
+        let config = if key == QUILLON_CONFIG_TOKEN { config } else { changeable(config)? };
+        config.set_bytes(key, value).map(|()| 0)
     })
 }
 
-/// Has a client resume a session. One connection can: for a later one it is passed over.
+/// Has a client resume a session of an earlier connection with the same configuration, which may be in use. One
+/// connection can: for a later one the session is passed over.
 #[unsafe(no_mangle)]
 pub extern "C" fn quillon_config_set_session(config: u32, session: u32) -> i32 {
     call(|instance| {
         let session = instance.sessions.find(session)?.clone();
-        changeable(instance.configs.find(config)?)?.session = Some(session);
+        instance.configs.find(config)?.session = Some(session);
         Ok(0)
     })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quillon::congestion::CongestionControl;
+use quillon::diagnostics::{QlogSchema, QlogSettings, TextLogSettings};
 use quillon::tls::rustls::ClientAuthentication;
 use quillon::{Admission, FlowControl};
 
@@ -90,6 +91,16 @@ impl Config {
             QUILLON_CONFIG_GREASE => transport.grease = flag(value)?,
             QUILLON_CONFIG_DISABLE_ACTIVE_MIGRATION => transport.disable_active_migration = flag(value)?,
             QUILLON_CONFIG_FOLLOW_PREFERRED_ADDRESS => transport.follow_preferred_address = flag(value)?,
+            QUILLON_CONFIG_QLOG => {
+                let schema = match u32::try_from(value) {
+                    Ok(QUILLON_QLOG_NONE) => None,
+                    Ok(QUILLON_QLOG_0_3) => Some(QlogSchema::V03),
+                    Ok(QUILLON_QLOG_DRAFT) => Some(QlogSchema::Draft),
+                    _ => return Err(Failure::invalid("there is no such qlog")),
+                };
+                transport.qlog = schema.map(|schema| QlogSettings { schema, ..QlogSettings::default() });
+            }
+            QUILLON_CONFIG_TEXT_LOG => transport.text_log = flag(value)?.then(TextLogSettings::default),
             _ => return Ok(false),
         }
         Ok(true)

@@ -1,4 +1,4 @@
-//! Datagrams, priorities, keys and keying material through the ABI.
+//! Datagrams, priorities, keys, versions and logs through the ABI.
 
 mod pair;
 
@@ -104,4 +104,32 @@ fn both_ends_agree_on_the_version_that_the_server_prefers() {
     });
     pair.run(1_000_000_000);
     assert_eq!(pair.info(QUILLON_INFO_VERSION), 0x6b33_43cf_u32.to_le_bytes());
+}
+
+#[test]
+fn a_connection_is_logged_to_its_end() {
+    seed(35);
+    let mut pair = Pair::configured(&identity(), [b"test", b"test"], |client, _| {
+        assert_eq!(quillon_config_set_number(client, QUILLON_CONFIG_QLOG, u64::from(QUILLON_QLOG_0_3)), 0);
+        assert_eq!(quillon_config_set_number(client, QUILLON_CONFIG_TEXT_LOG, 1), 0);
+    });
+    pair.run(1_000_000_000);
+    let poll = |pair: &Pair, log| {
+        let len = quillon_connection_poll_log(pair.client, pair.connection, log);
+        assert!(len >= 0, "{}", last_error());
+        String::from_utf8(at(status_u64(16) as usize as *const u8, len as usize)).unwrap()
+    };
+    let qlog = poll(&pair, QUILLON_LOG_QLOG);
+    assert!(qlog.starts_with('\u{1e}') && qlog.contains("\"qlog_version\""), "{qlog}");
+    assert!(!poll(&pair, QUILLON_LOG_TEXT).is_empty());
+    assert_eq!(quillon_connection_shutdown(pair.client, pair.connection), 0);
+    let (lo, hi) = pair.time();
+    // SAFETY: the slice is valid.
+    unsafe { quillon_connection_close(pair.client, pair.connection, 0, b"".as_ptr(), 0, lo, hi) };
+    pair.run(60_000_000_000);
+    assert!(pair.saw(pair.client, QUILLON_EVENT_STREAMS_FINISHED), "{:?}", pair.events);
+    assert!(poll(&pair, QUILLON_LOG_QLOG).contains("connection_closed"), "what was left");
+    assert_eq!(poll(&pair, QUILLON_LOG_QLOG), "", "once");
+    assert_eq!(quillon_connection_poll_log(pair.client, pair.connection, 2), QUILLON_ERR_INVALID_ARGUMENT);
+    assert_eq!(quillon_connection_poll_log(pair.client, 12345, 0), QUILLON_ERR_INVALID_HANDLE);
 }
