@@ -397,3 +397,87 @@ fn a_client_that_keeps_moving_keeps_the_connection() {
     let finished = |event: &&Event| matches!(event, Event::StreamFinished { .. });
     assert_eq!(network.client.events.iter().filter(finished).count(), 40);
 }
+
+/// Packets that somebody forwards from a hundred addresses keep the paths few, and use up no connection IDs: the client
+/// did not change its own, so that it does not know of any move.
+#[test]
+fn copies_from_everywhere_are_bounded() {
+    let mut network = Network::default();
+    for n in 0..100 {
+        network.forge(Side::Client, from_client(SocketAddr::from(([198, 51, 100, n], 40_000))), &[Frame::Ping]);
+        assert!(network.server.paths().len() <= 4);
+    }
+    network.run_for(MILLISECOND);
+    let retires = |sent: &Sent| sent.frames().iter().any(|frame| matches!(frame, Frame::RetireConnectionId { .. }));
+    assert!(!network.server.sent.iter().any(retires));
+    let stats = network.server.paths();
+    assert!(stats.iter().any(|path| path.addresses.remote == home() && path.validated), "the last good path is kept");
+}
+
+/// M4: a path that needs a connection ID of its own is not followed while the client has issued no unused one (RFC 9000
+/// section 9.5). The reference gives the packet up with an error; its frames count all the same.
+#[test]
+fn m4_without_an_unused_connection_id_nobody_is_followed() {
+    let mut network = Network::default();
+    let before = network.client.sent.len();
+    assert!(network.client.connection().rotate_remote_id());
+    network.say(Side::Client, b"under another ID");
+    network.run_for(MILLISECOND);
+    let other = network.client.sent[before..].last().unwrap().destination();
+    for _ in 0..3 {
+        assert!(network.server.connection().rotate_remote_id());
+    }
+    let received = network.server.connection().stats().packets_received;
+    network.forge_to(Side::Client, from_client(away()), other, &[Frame::Ping]);
+    assert_eq!(network.server.connection().stats().packets_received, received + 1);
+    assert_eq!(network.server.path().remote, home());
+    network.run_for(MILLISECOND);
+    assert!(network.server.sent_to(0, away()).is_empty());
+}
+
+/// M4: larger datagrams wait until the new path is validated.
+#[test]
+fn m4_the_packet_size_starts_over_on_a_new_path() {
+    let settings = TransportSettings { max_udp_payload_size: 1400, ..TransportSettings::default() };
+    let mut network = Network::new(settings.clone(), settings);
+    assert_eq!(network.server.paths()[0].max_udp_payload_size, 1400);
+    network.nat.insert(home(), away());
+    network.say(Side::Client, &[1; 3000]);
+    network.run_for(10 * MILLISECOND);
+    let stats = network.server.paths()[0];
+    assert_eq!((stats.addresses.remote, stats.max_udp_payload_size), (away(), 1200));
+    network.settle();
+    assert_eq!(network.server.paths()[0].max_udp_payload_size, 1400);
+    assert_eq!(network.server.connection().stats().max_udp_payload_size, 1400);
+}
+
+#[test]
+fn a_transfer_survives_loss_and_movement() {
+    for seed in 1..=5u64 {
+        let mut network = Network::default();
+        let mut state = seed;
+        network.filter = Some(Box::new(move |_, _, _| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % 20 != 0
+        }));
+        network.say(Side::Server, &[1; 1_000_000]);
+        for n in 0..20u8 {
+            if n % 4 == 3 {
+                let (now, local) = (network.now, SocketAddr::from(([198, 51, 100, n], 40_000)));
+                network.nat.clear();
+                // Where the server's new connection IDs have not arrived yet, the client stays.
+                let _ = network.client.connection().migrate(now, local, Migration::Immediate);
+            } else {
+                let inner = network.client.path().local;
+                network.nat.insert(inner, SocketAddr::from(([203, 0, 113, n], 61_000)));
+                network.say(Side::Client, b"hello");
+            }
+            network.run_for(400 * MILLISECOND);
+        }
+        network.run_for(20 * SECOND);
+        assert_eq!((network.client.closed(), network.server.closed()), (None, None), "seed {seed}");
+        let finished = |event: &Event| matches!(event, Event::StreamFinished { .. });
+        assert!(network.server.events.iter().any(finished), "seed {seed}");
+        assert_eq!((network.client.paths().len(), network.server.paths().len()), (1, 1), "seed {seed}");
+    }
+}
