@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pair::{MILLISECOND, Pair, client_config, server_config};
 use plain::{Packet, client_parameters, packets};
+use quillon::diagnostics::{QlogSettings, TextLogSettings};
 use quillon::packet::{Frame, PacketType};
 use quillon::transport_parameters::TransportParameters;
 use quillon::{
@@ -68,6 +69,11 @@ fn a_value_outside_its_range_is_refused_by_name_and_the_last_one_inside_accepted
     accepted(|b| b.active_connection_id_limit(8));
     assert_eq!(refused(|b| b.initial_packet_number(1 << 31)), "initial_packet_number");
     accepted(|b| b.initial_packet_number((1 << 31) - 1));
+    for buffer in [(4 << 10) - 1, (64 << 20) + 1] {
+        let (qlog, text) = (QlogSettings::default(), TextLogSettings::default());
+        assert_eq!(refused(|b| b.qlog(Some(QlogSettings { buffer, ..qlog }))), "qlog.buffer");
+        assert_eq!(refused(|b| b.text_log(Some(TextLogSettings { buffer, ..text }))), "text_log.buffer");
+    }
     assert_eq!(refused(|b| b.keep_alive(Some(Duration::ZERO))), "keep_alive");
     assert_eq!(refused(|b| b.handshake_timeout(Some(Duration::ZERO))), "handshake_timeout");
     accepted(|b| b.handshake_timeout(None));

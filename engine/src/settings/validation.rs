@@ -39,6 +39,11 @@ fn check(within: bool, setting: &'static str, range: &'static str) -> Result<(),
     if within { Ok(()) } else { Err(SettingsError { setting, range }) }
 }
 
+/// The buffer of a log, where there is one.
+fn check_buffer(bytes: Option<usize>, setting: &'static str) -> Result<(), SettingsError> {
+    check(bytes.is_none_or(|bytes| (4 << 10..=64 << 20).contains(&bytes)), setting, "4 KiB to 64 MiB")
+}
+
 impl TransportSettings {
     /// Whether every setting is within its range. Opening a connection and
     /// [`Endpoint::set_server`](crate::Endpoint::set_server) ask for this.
@@ -115,10 +120,8 @@ impl TransportSettings {
             let stream_window = *max_stream_window <= Limits::MAX_STREAM_WINDOW;
             check(stream_window, "flow_control.max_stream_window", "0 to 4 GiB")?;
         }
-        let buffers = qlog.map(|qlog| (qlog.buffer, "qlog.buffer"));
-        for (buffer, name) in buffers.into_iter().chain(text_log.map(|log| (log.buffer, "text_log.buffer"))) {
-            check((4 << 10..=64 << 20).contains(&buffer), name, "4 KiB to 64 MiB")?;
-        }
+        check_buffer(qlog.map(|log| log.buffer), "qlog.buffer")?;
+        check_buffer(text_log.map(|log| log.buffer), "text_log.buffer")?;
         check(datagrams.max_frame_size <= varint::MAX, "datagrams.max_frame_size", VARINT)?;
         check(floods.burst > 0, "floods.burst", "above zero")?;
         check(*packets_per_key != Some(0), "packets_per_key", "at least 1, or none")?;

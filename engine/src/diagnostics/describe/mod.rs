@@ -5,8 +5,9 @@ mod frames;
 mod packets;
 mod parameters;
 mod recovery;
+mod streams;
 
-use super::event::{BlockedReason, Initiator, KeyTrigger, KeyType, Movement, StreamState, TraceEvent};
+use super::event::{Initiator, KeyTrigger, KeyType, TraceEvent};
 use super::fields::Fields;
 use crate::wire::{Side, Space};
 
@@ -125,28 +126,13 @@ pub(super) fn data(event: &TraceEvent<'_>, schema: QlogSchema, f: &mut Fields<'_
             packets::datagrams(schema, *len, *ecn, f);
         }
         TraceEvent::DatagramDropped { len } => f.object("raw", |f| f.number("length", *len as u64)),
-        TraceEvent::StreamStateUpdated { id, state } => {
-            f.number("stream_id", id.0);
-            f.word("stream_type", frames::direction(id.dir()));
-            let (new, side) = stream_state(*state);
-            f.word("new", new);
-            f.word("stream_side", side);
-        }
+        TraceEvent::StreamStateUpdated { id, state } => streams::state(*id, *state, f),
         TraceEvent::StreamDataMoved { id, len, movement, fin } => {
             f.number("stream_id", id.0);
-            moved(schema, *len, *movement, f);
-            if *fin {
-                f.word("additional_info", "fin_set");
-            }
+            streams::moved(schema, *len, *movement, *fin, f);
         }
-        TraceEvent::DatagramDataMoved { len, movement } => moved(schema, *len, *movement, f),
-        TraceEvent::ConnectionDataBlockedUpdated { old, new } => {
-            f.word("old", if old.is_some() { "blocked" } else { "unblocked" });
-            f.word("new", if new.is_some() { "blocked" } else { "unblocked" });
-            if let Some(reason) = new {
-                f.word("reason", blocked(*reason));
-            }
-        }
+        TraceEvent::DatagramDataMoved { len, movement } => streams::moved(schema, *len, *movement, false, f),
+        TraceEvent::ConnectionDataBlockedUpdated { old, new } => streams::blocked(*old, *new, f),
         TraceEvent::KeyUpdated { key, phase, trigger } | TraceEvent::KeyDiscarded { key, phase, trigger } => {
             f.word("key_type", key_type(*key));
             f.number_if(schema.pick("generation", "key_phase"), *phase);
@@ -179,37 +165,6 @@ const fn space(space: Space) -> &'static str {
         Space::Initial => "initial",
         Space::Handshake => "handshake",
         Space::Application => "application_data",
-    }
-}
-
-/// The state's name, and the part of the stream that it is of.
-const fn stream_state(state: StreamState) -> (&'static str, &'static str) {
-    match state {
-        StreamState::SendOpen => ("open", "sending"),
-        StreamState::ReceiveOpen => ("open", "receiving"),
-        StreamState::DataReceived => ("data_received", "sending"),
-        StreamState::DataRead => ("data_read", "receiving"),
-        StreamState::ResetSent => ("reset_sent", "sending"),
-        StreamState::ResetReceived => ("reset_received", "receiving"),
-    }
-}
-
-fn moved(schema: QlogSchema, len: usize, movement: Movement, f: &mut Fields<'_>) {
-    let (from, to) = match movement {
-        Movement::ToTransport => ("application", "transport"),
-        Movement::ToApplication => ("transport", "application"),
-    };
-    f.word("from", from);
-    f.word("to", to);
-    frames::length(schema, len, f);
-}
-
-const fn blocked(reason: BlockedReason) -> &'static str {
-    match reason {
-        BlockedReason::Pacing => "pacing",
-        BlockedReason::AmplificationProtection => "amplification_protection",
-        BlockedReason::CongestionControl => "congestion_control",
-        BlockedReason::FlowControl => "connection_flow_control",
     }
 }
 
