@@ -379,7 +379,7 @@ fn the_variance_counts_for_at_least_the_granularity() {
 fn each_expiry_doubles_the_pto_and_an_acknowledgment_resets_it() {
     let mut sender = Sender::new(VALIDATED);
     sender.send(Space::Handshake, 0);
-    assert_eq!(sender.expire(999 * MS), TimeoutOutcome::Probe { space: Space::Handshake, count: 1 });
+    assert_eq!(sender.expire(999 * MS), TimeoutOutcome::Probe { space: Space::Handshake, count: 2 });
     sender.send(Space::Handshake, 999 * MS);
     assert_eq!(sender.timeout(), Some(999 * MS + 2 * 999 * MS));
     assert_eq!(sender.expire(2_997 * MS), TimeoutOutcome::Probe { space: Space::Handshake, count: 2 });
@@ -422,7 +422,7 @@ fn the_timer_is_the_earlier_of_initial_and_handshake() {
     sender.send(Space::Handshake, 20 * MS);
     sender.send(Space::Initial, 50 * MS);
     assert_eq!(sender.timeout(), Some(1_019 * MS));
-    assert_eq!(sender.expire(1_019 * MS), TimeoutOutcome::Probe { space: Space::Handshake, count: 1 });
+    assert_eq!(sender.expire(1_019 * MS), TimeoutOutcome::Probe { space: Space::Handshake, count: 2 });
     // The backoff is common to the spaces.
     assert_eq!(sender.timeout(), Some(50 * MS + 2 * 999 * MS));
 }
@@ -451,7 +451,7 @@ fn a_server_at_the_amplification_limit_has_no_pto() {
     // A datagram arrives: the timer is in the past, and fires at once.
     sender.ctx = VALIDATED;
     assert_eq!(sender.timeout(), Some(999 * MS));
-    assert_eq!(sender.expire(5_000 * MS), TimeoutOutcome::Probe { space: Space::Initial, count: 1 });
+    assert_eq!(sender.expire(5_000 * MS), TimeoutOutcome::Probe { space: Space::Initial, count: 2 });
 }
 
 #[test]

@@ -236,19 +236,14 @@ impl Connection {
         }
         if want == Want::Data {
             let before = writer.position();
-            match level {
-                Level::Initial | Level::Handshake => self.write_crypto(space, writer, limit, &mut frames),
-                Level::ZeroRtt => {
-                    self.write_stream_control(writer, limit, &mut frames);
-                    self.write_data(writer, limit, &mut frames);
-                }
-                Level::OneRtt => {
-                    self.write_crypto(space, writer, limit, &mut frames);
-                    self.write_application(writer, limit, &mut frames);
-                }
-            }
+            self.write_frames(level, writer, limit, &mut frames);
             if writer.position() == before && self.probes(space) > 0 {
-                Frame::Ping.encode(writer);
+                // RFC 9002 section 6.2.4: rather data that was sent already, in the probe before included, than none.
+                self.requeue(now, space, 1);
+                self.write_frames(level, writer, limit, &mut frames);
+                if writer.position() == before {
+                    Frame::Ping.encode(writer);
+                }
             }
             draft.ack_eliciting = writer.position() > before;
         } else if self.recovery.wants_ping(space) && limit > writer.position() {
@@ -317,6 +312,21 @@ impl Connection {
             padded: false,
             probe: false,
         })
+    }
+
+    /// What there is to send at `level`, as far as it fits.
+    fn write_frames(&mut self, level: Level, writer: &mut Writer<'_>, limit: usize, frames: &mut Vec<SentFrame>) {
+        match level {
+            Level::Initial | Level::Handshake => self.write_crypto(level.space(), writer, limit, frames),
+            Level::ZeroRtt => {
+                self.write_stream_control(writer, limit, frames);
+                self.write_data(writer, limit, frames);
+            }
+            Level::OneRtt => {
+                self.write_crypto(Space::Application, writer, limit, frames);
+                self.write_application(writer, limit, frames);
+            }
+        }
     }
 
     fn write_ack(

@@ -185,12 +185,31 @@ impl Connection {
     fn on_loss_timeout(&mut self, now: Time) {
         let context = self.timer_context();
         let (mut fate, recovery) = self.fate(now);
-        if let TimeoutOutcome::Probe { space, count } = recovery.on_timeout(now, context, &mut fate) {
-            fate.stats.probe_timeouts += 1;
-            recovery.requeue(space, usize::from(count), &mut fate);
-            if let Some(probes) = self.pending.probes.get_mut(space as usize) {
-                *probes = count;
+        let TimeoutOutcome::Probe { space, count } = recovery.on_timeout(now, context, &mut fate) else { return };
+        fate.stats.probe_timeouts += 1;
+        self.probe(now, space, count);
+        // RFC 9002 section 6.2.4: the other spaces' data goes along: the peer may have keys for one of them only.
+        if !context.handshake_confirmed {
+            for level in [Level::Initial, Level::Handshake, Level::OneRtt] {
+                let other = level.space();
+                if other != space && self.recovery.has_ack_eliciting_in_flight(other) && self.keys.can_write(level) {
+                    self.probe(now, other, count);
+                }
             }
         }
+    }
+
+    /// Makes `count` probes due in `space`, with the data of the oldest packets.
+    fn probe(&mut self, now: Time, space: Space, count: u8) {
+        self.requeue(now, space, usize::from(count));
+        if let Some(probes) = self.pending.probes.get_mut(space as usize) {
+            *probes = count;
+        }
+    }
+
+    /// Queues again what the oldest `packets` outstanding packets of `space` carry.
+    pub(super) fn requeue(&mut self, now: Time, space: Space, packets: usize) {
+        let (mut fate, recovery) = self.fate(now);
+        recovery.requeue(space, packets, &mut fate);
     }
 }

@@ -511,10 +511,8 @@ impl<F: Clone> Recovery<F> {
         self.pto_count = self.pto_count.saturating_add(1);
         self.waiting_since = self.waiting_since.max(Some(now));
         self.space_mut(space).probed = Some(now);
-        // A second probe guards against the loss of the first. In the handshake, where each costs a full datagram,
-        // only if there is data for it.
-        let outstanding = self.space(space).sent.ack_eliciting();
-        let count = if outstanding > 1 || (outstanding == 1 && space == Space::Application) { 2 } else { 1 };
+        // A second probe guards against the loss of the first, where there is data for it.
+        let count = if self.has_ack_eliciting_in_flight(space) { 2 } else { 1 };
         TimeoutOutcome::Probe { space, count }
     }
 
