@@ -10,7 +10,7 @@ use std::{fmt, fs};
 
 use quillon::crypto::CipherSuite;
 use quillon::error::TransportErrorCode;
-use quillon::{ConnectionError, ConnectionHandle, Dir, Ecn, Event, FourTuple, Side, StreamId, Time};
+use quillon::{ConnectionError, ConnectionHandle, DatagramId, Dir, Ecn, Event, FourTuple, Side, StreamId, Time};
 use wasmtime::{Engine, Instance, Memory, Store, TypedFunc, WasmParams, WasmResults};
 
 use crate::fixtures::{CA, CERTIFICATE, PRIVATE_KEY, module_dir};
@@ -301,6 +301,22 @@ impl Module {
                 detail => panic!("the ABI has no end of a connection {detail}"),
             }),
             13 => Event::Drained,
+            14 => Event::DatagramReceived,
+            15 => Event::DatagramAcked { id: DatagramId(code) },
+            16 => Event::DatagramLost { id: DatagramId(code) },
+            17 => Event::DatagramDropped { id: DatagramId(code) },
+            18 => Event::DatagramsOverflowed { count: code },
+            19 => Event::ClientHello,
+            20 => Event::KeysUpdated { by_peer: self.status_u32(EVENT_DETAIL) != 0 },
+            21 => Event::NewToken { token: self.status_data(EVENT_DATA).to_vec() },
+            22 => Event::DataCreditAvailable,
+            24 => Event::EarlyDataAccepted,
+            25 => Event::EarlyDataRejected,
+            26 => Event::PeerCertificate,
+            31 => Event::CryptoReceived,
+            32 => Event::StreamAcked { id, offset: code },
+            33 => Event::StreamClosed { id, error: (self.status_u32(EVENT_DETAIL) != 0).then_some(code) },
+            34 => Event::StreamsFinished,
             _ => panic!("the ABI has no event {kind}"),
         }
     }
