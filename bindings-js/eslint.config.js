@@ -9,7 +9,7 @@ export default tseslint.config(
     rules: {
       // Numbers in a message need no String().
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
-      "@typescript-eslint/switch-exhaustiveness-check": "error",
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
     },
   },
   { files: ["**/*.mjs", "*.js"], extends: [tseslint.configs.strict, tseslint.configs.stylistic] },

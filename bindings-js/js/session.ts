@@ -183,9 +183,7 @@ export class QuicSession {
       case "closed":
         this.#onClosed(event.info);
         break;
-      case "accepted":
-      case "handshake-confirmed":
-      case "drained":
+      default:
         break;
     }
   }

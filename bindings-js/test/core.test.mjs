@@ -2,65 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Engine, EngineError, Path } from "quillon/core";
-import { pemBlocks } from "../dist/pem.js";
-import { ca, cert, key, pattern } from "./fixtures.mjs";
-
-const der = (pem) => pemBlocks(pem)[0].der;
-const wasm = new URL("../dist/quillon.wasm", import.meta.url);
-const CLIENT = { address: "192.0.2.1", port: 50000 };
-const SERVER = { address: "192.0.2.2", port: 4433 };
-const MILLISECOND = 1e6;
-const SECOND = 1e9;
-
-/** Two endpoints of one engine, on virtual time: a datagram takes 10 ms. */
-class Link {
-  now = 0;
-  wire = [];
-
-  constructor(engine, { alpn = ["test"], serverAlpn = alpn, ...options } = {}) {
-    this.client = engine.createEndpoint();
-    this.server = engine.createEndpoint();
-    this.server.listen({ alpn: serverAlpn, certificates: [der(cert)], privateKey: der(key) });
-    const path = new Path(CLIENT, SERVER);
-    this.connection = this.client.connect(0, { alpn, roots: [der(ca)], ...options }, "localhost", path);
-  }
-
-  /** Lets both ends talk, and gives their events, until nothing is under way and nothing is due within a second. */
-  *run() {
-    for (;;) {
-      const flights = [...this.#transmit("client", "server"), ...this.#transmit("server", "client")];
-      const deadline = Math.min(this.client.timeout() ?? Infinity, this.server.timeout() ?? Infinity);
-      if (flights.length > 0) {
-        this.now += 10 * MILLISECOND;
-      } else if (deadline < this.now + SECOND) {
-        this.now = Math.max(this.now, deadline);
-      } else {
-        return;
-      }
-      this.client.handleTimeout(this.now);
-      this.server.handleTimeout(this.now);
-      for (const { to, path, ecn, datagram } of flights) {
-        this[to].receive(this.now, path, ecn, datagram);
-      }
-      for (const end of ["client", "server"]) {
-        for (let event = this[end].pollEvent(); event !== null; event = this[end].pollEvent()) {
-          yield { end, ...event };
-        }
-      }
-    }
-  }
-
-  #transmit(from, to) {
-    const flights = [];
-    this[from].transmit(this.now, (view, { local, remote }, ecn) => {
-      // The view is gone with the next call.
-      const datagram = view.slice();
-      this.wire.push(datagram);
-      flights.push({ to, path: new Path(remote, local), ecn, datagram });
-    });
-    return flights;
-  }
-}
+import { cert, pattern } from "./fixtures.mjs";
+import { CLIENT, der, Link, SECOND, SERVER, wasm } from "./link.mjs";
 
 /** What an end of a stream has still to write. */
 class Writer {
@@ -145,7 +88,7 @@ test("a megabyte is echoed between two endpoints of one engine", async () => {
   connection.close(link.now, 7n, new TextEncoder().encode("done"));
   assert.throws(() => connection.open("bidi"), { name: "EngineError", code: "QUILLON_ERR_CLOSED" });
   const ends = Array.from(link.run()).filter(({ type }) => type === "closed");
-  const info = { cause: "application", code: 7n, reason: "done" };
+  const info = { cause: "application", code: 7n, frameType: 0n, reason: "done" };
   assert.deepEqual(ends.map((event) => [event.end, event.info]), [
     ["client", { ...info, byPeer: false }],
     ["server", { ...info, byPeer: true }],

@@ -43,6 +43,18 @@ test("the package's numbers are the header's", () => {
     Info: "INFO",
     State: "STATE",
     StatsField: "STATS",
+    IncomingInfo: "INCOMING",
+  };
+  const words = {
+    IDLE: "IDLE",
+    ADMISSION: "ADMISSION",
+    ADDRESS: "ADDRESS",
+    CONGESTION: "CONGESTION",
+    CLIENT_AUTHENTICATION: "CLIENT_AUTHENTICATION",
+    EARLY_DATA: "EARLY_DATA",
+    QLOG: "QLOG",
+    MIGRATE: "MIGRATE",
+    LOG: "LOG",
   };
   const mirrored = new Set();
   for (const [group, prefix] of Object.entries(groups)) {
@@ -51,8 +63,12 @@ test("the package's numbers are the header's", () => {
       mirrored.add(`${prefix}_${name}`);
     }
   }
-  for (const [index, name] of constants.IDLE.entries()) {
-    assert.equal(index, defined.get(`IDLE_${name.toUpperCase().replace("-", "_")}`), name);
+  for (const [group, prefix] of Object.entries(words)) {
+    const names = [...defined.keys()].filter((name) => name.startsWith(`${prefix}_`));
+    assert.equal(constants[group].length, names.length, group);
+    for (const [index, word] of constants[group].entries()) {
+      assert.equal(index, defined.get(`${prefix}_${word.toUpperCase().replace(/[-.]/g, "_")}`), word);
+    }
   }
   for (const name of defined.keys()) {
     const isInGroup = Object.values(groups).some((prefix) => name.startsWith(`${prefix}_`));

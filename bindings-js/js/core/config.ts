@@ -1,5 +1,7 @@
-import { ConfigBytes, ConfigKey, Role } from "./constants.js";
+import { ADMISSION, CLIENT_AUTHENTICATION, CONGESTION, ConfigBytes, ConfigKey, QLOG, Role } from "./constants.js";
 import type { Instance } from "./instance.js";
+import { ADDRESS_LEN, encodeAddress, type Address } from "./path.js";
+import type { SavedSession } from "./saved.js";
 
 /** Transport settings of one end; what is left out has the engine's default. Times are milliseconds. */
 export interface TransportSettings {
@@ -22,6 +24,46 @@ export interface TransportSettings {
   readonly handshakeTimeout?: number;
   /** Bytes written and not yet acknowledged that the engine keeps. */
   readonly sendBuffer?: number;
+  /** What the window of the connection, and of a stream, may grow to, in bytes. */
+  readonly maxWindow?: number | bigint;
+  readonly maxStreamWindow?: number | bigint;
+  /** The peer gets credit by `extendMaxData`, `extendMaxStreamData` and `extendMaxStreams` alone. */
+  readonly manualCredit?: boolean;
+  /** The largest DATAGRAM frame that the peer may send, in bytes; 0: no datagrams. */
+  readonly maxDatagramFrameSize?: number;
+  /** How many bytes of datagrams may wait to be sent, and to be read; each datagram counts for 64 more than it has. */
+  readonly datagramSendBuffer?: number;
+  readonly datagramReceiveBuffer?: number;
+  readonly congestionControl?: (typeof CONGESTION)[number];
+  /** The first packet number in each space, below 2^31. */
+  readonly initialPacketNumber?: number;
+  /** How many packets a key protects before it is updated; 0: as many as is safe. */
+  readonly packetsPerKey?: number | bigint;
+  /** Sends what means nothing, so that peers keep ignoring it. Default: true. */
+  readonly grease?: boolean;
+  /** The peer is asked not to move to other addresses. */
+  readonly disableActiveMigration?: boolean;
+  /** A client moves to the server's preferred address. */
+  readonly followPreferredAddress?: boolean;
+  /** How many odd frames of a peer are borne at once, and in a second. */
+  readonly floodBurst?: number;
+  readonly floodRate?: number;
+  /** Records a qlog: `Connection.pollLog("qlog")`. */
+  readonly qlog?: (typeof QLOG)[number];
+  /** Records what happens as lines of text: `Connection.pollLog("text")`. */
+  readonly textLog?: boolean;
+  /** Versions of QUIC to speak, by number, the best first; a client starts with the first. */
+  readonly versions?: readonly number[];
+  /** Versions to change to where the peer allows, the best first. */
+  readonly preferredVersions?: readonly number[];
+}
+
+/** A certificate chain and its key. */
+export interface Identity {
+  /** The certificate chain, DER, the leaf first. */
+  readonly certificates: readonly Uint8Array[];
+  /** The private key, DER: PKCS #8, SEC 1 or PKCS #1. */
+  readonly privateKey: Uint8Array;
 }
 
 /** What both ends configure. */
@@ -33,22 +75,40 @@ export interface CommonOptions {
   readonly cipherSuites?: readonly number[];
   /** Hands the session's secrets out as events. */
   readonly keyLog?: boolean;
+  /** A client sends early data where it resumes a session that allows it; a server takes it. */
+  readonly earlyData?: boolean;
+  /** The peer's certificate waits for `acceptCertificate` or `rejectCertificate`, once the other checks have passed. */
+  readonly askForVerdict?: boolean;
 }
 
 /** What a client configures. */
-export interface ClientOptions extends CommonOptions {
+export interface ClientOptions extends CommonOptions, Partial<Identity> {
   /** Trusted certificates, DER. */
   readonly roots?: readonly Uint8Array[];
   /** `false`: accept any certificate. */
   readonly verifyPeer?: boolean;
+  /** The SHA-256 of the certificates that are accepted, in place of roots and names. */
+  readonly certificateHashes?: readonly Uint8Array[];
+  /** Accepts those only if they are as the web's `serverCertificateHashes` asks. */
+  readonly certificateHashWebRule?: boolean;
+  /** An address token of the server, from an earlier connection; good once. */
+  readonly token?: Uint8Array;
 }
 
 /** What a server configures. */
-export interface ServerOptions extends CommonOptions {
-  /** The certificate chain, DER, the leaf first. */
-  readonly certificates: readonly Uint8Array[];
-  /** The private key, DER: PKCS #8, SEC 1 or PKCS #1. */
-  readonly privateKey: Uint8Array;
+export interface ServerOptions extends CommonOptions, Identity {
+  /** Whether clients are asked for a certificate; it leads to one of `roots`, where there are any. */
+  readonly clientAuthentication?: (typeof CLIENT_AUTHENTICATION)[number];
+  /** Trusted certificates of clients, DER. */
+  readonly roots?: readonly Uint8Array[];
+  /** How many sessions are remembered, to be resumed; early data needs it. */
+  readonly sessionStore?: number;
+  /** The key of stateless session tickets, 32 bytes; 32 more for the previous one. */
+  readonly ticketKey?: Uint8Array;
+  /** Each ClientHello waits for `choose` or `refuse`. */
+  readonly askOnClientHello?: boolean;
+  /** Where the server would rather be reached: one address for each family. */
+  readonly preferredAddresses?: readonly Address[];
 }
 
 /** What an endpoint configures. */
@@ -58,6 +118,17 @@ export interface EndpointOptions {
   /** The bytes that the endpoint's connections may hold. */
   readonly memoryBudget?: number;
   readonly maxConnections?: number;
+  /** Who decides about new clients: nobody, a Retry, or the caller by `pollIncoming`. */
+  readonly admission?: (typeof ADMISSION)[number];
+  /** How many address tokens a client gets for later connections: 0 to 8. */
+  readonly tokensPerConnection?: number;
+  /** The key of address tokens, 32 bytes; 32 more for the previous one. */
+  readonly tokenKey?: Uint8Array;
+  /** The key of stateless resets, 32 bytes; 32 more for the previous one. */
+  readonly statelessResetKey?: Uint8Array;
+  /** The lengths of the arenas, in bytes: 69632 to 16 MiB. */
+  readonly receiveArenaLen?: number;
+  readonly transmitArenaLen?: number;
 }
 
 /** Names one configuration in the engine; frees it when it is disposed of. */
@@ -71,11 +142,48 @@ export class Config {
     this.handle = instance.check(instance.exports.quillon_config_new(role));
   }
 
+  /** Appends to the list under a key. */
+  setList(key: number, values: readonly Uint8Array[] | undefined): this {
+    for (const value of values ?? []) {
+      this.setBytes(key, value);
+    }
+    return this;
+  }
+
   /** Gives the configuration up. What was made with it lives on. */
   free(): void {
     this.#instance.check(this.#instance.exports.quillon_config_free(this.handle));
   }
 
+  /** Has the next connection resume a session; it came from a connection with this configuration. */
+  setSession(session: SavedSession): this {
+    this.#instance.check(this.#instance.exports.quillon_config_set_session(this.handle, session.handle));
+    return this;
+  }
+
+  /** Has the next connection show an address token of the server. */
+  setToken(token: Uint8Array): this {
+    return this.setBytes(ConfigBytes.TOKEN, token);
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
+  /** Calls with a configuration's handle: a caller's own, or one that is made and freed. */
+  static use<O, T>(options: O | Config, make: (options: O) => Config, call: (handle: number) => T): T {
+    if (options instanceof Config) {
+      return call(options.handle);
+    }
+    const config = make(options);
+    try {
+      return call(config.handle);
+    } finally {
+      config.free();
+    }
+  }
+
+  /** Sets the number under a key; leaves it where `value` is left out. */
   setNumber(key: number, value: number | bigint | boolean | undefined): this {
     if (value !== undefined) {
       const { exports } = this.#instance;
@@ -84,7 +192,11 @@ export class Config {
     return this;
   }
 
-  setBytes(key: number, value: Uint8Array): this {
+  /** Sets the bytes under a key, or appends them to its list; leaves them where `value` is left out. */
+  setBytes(key: number, value: Uint8Array | undefined): this {
+    if (value === undefined) {
+      return this;
+    }
     const { exports } = this.#instance;
     this.#instance.pass(value, (address, len) =>
       this.#instance.check(exports.quillon_config_set_bytes(this.handle, key, address, len)),
@@ -93,14 +205,48 @@ export class Config {
   }
 }
 
+/** The number of a word. One that is none is refused by the engine. */
+function position(words: readonly string[], word: string | undefined): number | undefined {
+  if (word === undefined) {
+    return undefined;
+  }
+  const index = words.indexOf(word);
+  return index < 0 ? words.length : index;
+}
+
+function addressBytes(address: Address): Uint8Array {
+  const bytes = new Uint8Array(ADDRESS_LEN);
+  encodeAddress(bytes, 0, address);
+  return bytes;
+}
+
+/** Numbers of `len` bytes each, the most significant first. */
+function numbers(values: readonly number[] | undefined, len: 2 | 4): Uint8Array | undefined {
+  if (values === undefined) {
+    return undefined;
+  }
+  const view = new DataView(new ArrayBuffer(values.length * len));
+  for (const [index, value] of values.entries()) {
+    if (len === 2) {
+      view.setUint16(2 * index, value);
+    } else {
+      view.setUint32(4 * index, value);
+    }
+  }
+  return new Uint8Array(view.buffer);
+}
+
 /** Makes a client's configuration. */
 export function clientConfig(instance: Instance, options: ClientOptions): Config {
   return build(instance, Role.CLIENT, (config) => {
     common(config, options);
     config.setNumber(ConfigKey.VERIFY_PEER, options.verifyPeer);
-    for (const root of options.roots ?? []) {
-      config.setBytes(ConfigBytes.ROOT_CERTIFICATE, root);
-    }
+    config.setNumber(ConfigKey.CERTIFICATE_HASH_RULE, options.certificateHashWebRule);
+    config.setList(ConfigBytes.ROOT_CERTIFICATE, options.roots);
+    config.setList(ConfigBytes.CERTIFICATE_HASH, options.certificateHashes);
+    config.setList(ConfigBytes.CERTIFICATE, options.certificates);
+    config.setBytes(ConfigBytes.PRIVATE_KEY, options.privateKey);
+    config.setBytes(ConfigBytes.TOKEN, options.token);
   });
 }
 
@@ -108,10 +254,15 @@ export function clientConfig(instance: Instance, options: ClientOptions): Config
 export function serverConfig(instance: Instance, options: ServerOptions): Config {
   return build(instance, Role.SERVER, (config) => {
     common(config, options);
-    for (const certificate of options.certificates) {
-      config.setBytes(ConfigBytes.CERTIFICATE, certificate);
-    }
+    config.setList(ConfigBytes.CERTIFICATE, options.certificates);
     config.setBytes(ConfigBytes.PRIVATE_KEY, options.privateKey);
+    config.setList(ConfigBytes.ROOT_CERTIFICATE, options.roots);
+    config
+      .setNumber(ConfigKey.CLIENT_AUTHENTICATION, position(CLIENT_AUTHENTICATION, options.clientAuthentication))
+      .setNumber(ConfigKey.SESSION_STORE, options.sessionStore)
+      .setNumber(ConfigKey.ASK_ON_CLIENT_HELLO, options.askOnClientHello)
+      .setBytes(ConfigBytes.TICKET_KEY, options.ticketKey)
+      .setList(ConfigBytes.PREFERRED_ADDRESS, options.preferredAddresses?.map(addressBytes));
   });
 }
 
@@ -121,7 +272,13 @@ export function endpointConfig(instance: Instance, options: EndpointOptions): Co
     config
       .setNumber(ConfigKey.CONNECTION_ID_LEN, options.connectionIdLen)
       .setNumber(ConfigKey.MEMORY_BUDGET, options.memoryBudget)
-      .setNumber(ConfigKey.MAX_CONNECTIONS, options.maxConnections);
+      .setNumber(ConfigKey.MAX_CONNECTIONS, options.maxConnections)
+      .setNumber(ConfigKey.ADMISSION, position(ADMISSION, options.admission))
+      .setNumber(ConfigKey.TOKENS_PER_CONNECTION, options.tokensPerConnection)
+      .setNumber(ConfigKey.RECEIVE_ARENA_LEN, options.receiveArenaLen)
+      .setNumber(ConfigKey.TRANSMIT_ARENA_LEN, options.transmitArenaLen)
+      .setBytes(ConfigBytes.TOKEN_KEY, options.tokenKey)
+      .setBytes(ConfigBytes.STATELESS_RESET_KEY, options.statelessResetKey);
   });
 }
 
@@ -138,27 +295,49 @@ function build(instance: Instance, role: number, set: (config: Config) => void):
 
 function common(config: Config, options: CommonOptions): void {
   const { transport = {} } = options;
+  limits(config, transport);
   config
     .setNumber(ConfigKey.MAX_IDLE_TIMEOUT_MS, transport.maxIdleTimeout)
+    .setNumber(ConfigKey.MAX_UDP_PAYLOAD_SIZE, transport.maxUdpPayloadSize)
+    .setNumber(ConfigKey.INITIAL_RTT_MS, transport.initialRtt)
+    .setNumber(ConfigKey.MAX_ACK_DELAY_MS, transport.maxAckDelay)
+    .setNumber(ConfigKey.KEEP_ALIVE_MS, transport.keepAlive)
+    .setNumber(ConfigKey.HANDSHAKE_TIMEOUT_MS, transport.handshakeTimeout)
+    .setNumber(ConfigKey.CONGESTION_CONTROL, position(CONGESTION, transport.congestionControl))
+    .setNumber(ConfigKey.INITIAL_PACKET_NUMBER, transport.initialPacketNumber)
+    .setNumber(ConfigKey.PACKETS_PER_KEY, transport.packetsPerKey)
+    .setNumber(ConfigKey.GREASE, transport.grease)
+    .setNumber(ConfigKey.DISABLE_ACTIVE_MIGRATION, transport.disableActiveMigration)
+    .setNumber(ConfigKey.FOLLOW_PREFERRED_ADDRESS, transport.followPreferredAddress)
+    .setNumber(ConfigKey.QLOG, position(QLOG, transport.qlog))
+    .setNumber(ConfigKey.TEXT_LOG, transport.textLog)
+    .setBytes(ConfigBytes.VERSIONS, numbers(transport.versions, 4))
+    .setBytes(ConfigBytes.PREFERRED_VERSIONS, numbers(transport.preferredVersions, 4))
+    .setNumber(ConfigKey.KEY_LOG, options.keyLog)
+    .setNumber(ConfigKey.EARLY_DATA, options.earlyData)
+    .setNumber(ConfigKey.ASK_FOR_VERDICT, options.askForVerdict)
+    .setBytes(ConfigBytes.CIPHER_SUITES, numbers(options.cipherSuites, 2));
+  const utf8 = new TextEncoder();
+  config.setList(ConfigBytes.ALPN, options.alpn.map((protocol) => utf8.encode(protocol)));
+}
+
+/** What the peer may send, and how much is buffered. */
+function limits(config: Config, transport: TransportSettings): void {
+  config
     .setNumber(ConfigKey.INITIAL_MAX_DATA, transport.initialMaxData)
     .setNumber(ConfigKey.INITIAL_MAX_STREAM_DATA_BIDI_LOCAL, transport.initialMaxStreamDataBidiLocal)
     .setNumber(ConfigKey.INITIAL_MAX_STREAM_DATA_BIDI_REMOTE, transport.initialMaxStreamDataBidiRemote)
     .setNumber(ConfigKey.INITIAL_MAX_STREAM_DATA_UNI, transport.initialMaxStreamDataUni)
     .setNumber(ConfigKey.INITIAL_MAX_STREAMS_BIDI, transport.initialMaxStreamsBidi)
     .setNumber(ConfigKey.INITIAL_MAX_STREAMS_UNI, transport.initialMaxStreamsUni)
-    .setNumber(ConfigKey.MAX_UDP_PAYLOAD_SIZE, transport.maxUdpPayloadSize)
-    .setNumber(ConfigKey.INITIAL_RTT_MS, transport.initialRtt)
-    .setNumber(ConfigKey.MAX_ACK_DELAY_MS, transport.maxAckDelay)
-    .setNumber(ConfigKey.KEEP_ALIVE_MS, transport.keepAlive)
-    .setNumber(ConfigKey.HANDSHAKE_TIMEOUT_MS, transport.handshakeTimeout)
+    .setNumber(ConfigKey.MAX_WINDOW, transport.maxWindow)
+    .setNumber(ConfigKey.MAX_STREAM_WINDOW, transport.maxStreamWindow)
+    // Last: what windows grow to means nothing without automatic credit.
+    .setNumber(ConfigKey.MANUAL_CREDIT, transport.manualCredit === true ? true : undefined)
     .setNumber(ConfigKey.SEND_BUFFER, transport.sendBuffer)
-    .setNumber(ConfigKey.KEY_LOG, options.keyLog);
-  const utf8 = new TextEncoder();
-  for (const protocol of options.alpn) {
-    config.setBytes(ConfigBytes.ALPN, utf8.encode(protocol));
-  }
-  if (options.cipherSuites !== undefined) {
-    const numbers = options.cipherSuites.flatMap((suite) => [suite >> 8, suite & 0xff]);
-    config.setBytes(ConfigBytes.CIPHER_SUITES, Uint8Array.from(numbers));
-  }
+    .setNumber(ConfigKey.MAX_DATAGRAM_FRAME_SIZE, transport.maxDatagramFrameSize)
+    .setNumber(ConfigKey.DATAGRAM_SEND_BUFFER, transport.datagramSendBuffer)
+    .setNumber(ConfigKey.DATAGRAM_RECEIVE_BUFFER, transport.datagramReceiveBuffer)
+    .setNumber(ConfigKey.FLOOD_BURST, transport.floodBurst)
+    .setNumber(ConfigKey.FLOOD_RATE, transport.floodRate);
 }

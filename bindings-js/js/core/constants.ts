@@ -18,6 +18,9 @@ export const ErrorCode = {
   MEMORY: -11,
   TOO_MANY: -12,
   BUSY: -13,
+  INVALID_STATE: -14,
+  UNSUPPORTED: -15,
+  TOO_LARGE: -16,
 } as const;
 
 /** Roles: `QUILLON_ROLE_*`. */
@@ -43,11 +46,36 @@ export const ConfigKey = {
   VERIFY_PEER: 13,
   KEY_LOG: 14,
   SEND_BUFFER: 15,
+  MAX_DATAGRAM_FRAME_SIZE: 16,
+  DATAGRAM_SEND_BUFFER: 17,
+  DATAGRAM_RECEIVE_BUFFER: 18,
+  CONGESTION_CONTROL: 19,
+  INITIAL_PACKET_NUMBER: 20,
+  PACKETS_PER_KEY: 21,
+  GREASE: 22,
+  ASK_ON_CLIENT_HELLO: 23,
+  MAX_WINDOW: 24,
+  MAX_STREAM_WINDOW: 25,
+  MANUAL_CREDIT: 26,
+  DISABLE_ACTIVE_MIGRATION: 27,
+  FOLLOW_PREFERRED_ADDRESS: 28,
+  EARLY_DATA: 29,
+  SESSION_STORE: 30,
+  ASK_FOR_VERDICT: 31,
   CONNECTION_ID_LEN: 32,
   MEMORY_BUDGET: 33,
   MAX_CONNECTIONS: 34,
   RECEIVE_ARENA_LEN: 35,
   TRANSMIT_ARENA_LEN: 36,
+  ADMISSION: 37,
+  TOKENS_PER_CONNECTION: 38,
+  CLIENT_AUTHENTICATION: 48,
+  CERTIFICATE_HASH_RULE: 49,
+  EXTERNAL_TLS: 50,
+  FLOOD_BURST: 51,
+  FLOOD_RATE: 52,
+  QLOG: 53,
+  TEXT_LOG: 54,
 } as const;
 
 /** Keys of a configuration's bytes: `QUILLON_CONFIG_*`. */
@@ -57,6 +85,14 @@ export const ConfigBytes = {
   CERTIFICATE: 66,
   PRIVATE_KEY: 67,
   CIPHER_SUITES: 68,
+  VERSIONS: 69,
+  PREFERRED_VERSIONS: 70,
+  TOKEN: 71,
+  TOKEN_KEY: 72,
+  STATELESS_RESET_KEY: 73,
+  TICKET_KEY: 74,
+  CERTIFICATE_HASH: 75,
+  PREFERRED_ADDRESS: 76,
 } as const;
 
 /** Event kinds: `QUILLON_EVENT_*`. */
@@ -75,6 +111,27 @@ export const EventKind = {
   KEY_LOG: 11,
   CLOSED: 12,
   DRAINED: 13,
+  DATAGRAM_RECEIVED: 14,
+  DATAGRAM_ACKED: 15,
+  DATAGRAM_LOST: 16,
+  DATAGRAM_DROPPED: 17,
+  DATAGRAMS_OVERFLOWED: 18,
+  CLIENT_HELLO: 19,
+  KEYS_UPDATED: 20,
+  NEW_TOKEN: 21,
+  DATA_CREDIT_AVAILABLE: 22,
+  NEW_SESSION: 23,
+  EARLY_DATA_ACCEPTED: 24,
+  EARLY_DATA_REJECTED: 25,
+  PEER_CERTIFICATE: 26,
+  PATH_CHANGED: 27,
+  PATH_VALIDATED: 28,
+  PATH_FAILED: 29,
+  PREFERRED_ADDRESS: 30,
+  CRYPTO_RECEIVED: 31,
+  STREAM_ACKED: 32,
+  STREAM_CLOSED: 33,
+  STREAMS_FINISHED: 34,
 } as const;
 
 /** How a connection ended: `QUILLON_CLOSED_*`. */
@@ -97,6 +154,12 @@ export const Info = {
   PATH: 4,
   STATE: 5,
   SIDE: 6,
+  VERSION: 7,
+  CLIENT_HELLO_SERVER_NAME: 8,
+  CLIENT_HELLO_ALPN: 9,
+  PEER_CERTIFICATES: 10,
+  EARLY_DATA: 11,
+  PATHS: 12,
 } as const;
 
 /** A connection's state: `QUILLON_STATE_*`. */
@@ -104,6 +167,7 @@ export const State = {
   HANDSHAKE_COMPLETE: 1,
   HANDSHAKE_CONFIRMED: 2,
   CLOSED: 4,
+  RESUMED: 8,
 } as const;
 
 /** Fields of the statistics: `QUILLON_STATS_*`. */
@@ -126,10 +190,54 @@ export const StatsField = {
   SSTHRESH: 15,
   HANDSHAKE_DURATION: 16,
   MAX_UDP_PAYLOAD_SIZE: 17,
+  PACKETS_ACKED: 18,
+  BYTES_ACKED: 19,
+  ACKS_SENT: 20,
+  ACKS_RECEIVED: 21,
+  PROBE_TIMEOUTS: 22,
+  CONGESTION_EVENTS: 23,
+  PERSISTENT_CONGESTION_EVENTS: 24,
+  KEY_UPDATES: 25,
+  STREAMS_OPENED: 26,
+  STREAMS_ACCEPTED: 27,
+  DATAGRAM_FRAMES_SENT: 28,
+  DATAGRAM_FRAMES_RECEIVED: 29,
 } as const;
 
 /** Why nothing more is sent: `QUILLON_IDLE_*`, by number. */
 export const IDLE = ["nothing", "congestion-window", "amplification", "flow-control", "pacing", "arena-full"] as const;
+
+/** What can be asked of a client that waits: `QUILLON_INCOMING_*`. */
+export const IncomingInfo = {
+  PATH: 1,
+  ADDRESS_VALIDATION: 2,
+  VERSION: 3,
+  ORIGINAL_DESTINATION: 4,
+} as const;
+
+/** How a client moves: `QUILLON_MIGRATE_*`, by number. */
+export const MIGRATE = ["immediate", "validated", "probe"] as const;
+
+/** Logs of a connection: `QUILLON_LOG_*`, by number. */
+export const LOG = ["qlog", "text"] as const;
+
+/** Who decides about new clients: `QUILLON_ADMISSION_*`, by number. */
+export const ADMISSION = ["automatic", "retry", "ask"] as const;
+
+/** What proves a client's address: `QUILLON_ADDRESS_*`, by number. */
+export const ADDRESS = ["unproven", "retry", "token"] as const;
+
+/** How congestion is controlled: `QUILLON_CONGESTION_*`, by number. */
+export const CONGESTION = ["cubic", "new-reno"] as const;
+
+/** Whether a server asks for certificates: `QUILLON_CLIENT_AUTHENTICATION_*`, by number. */
+export const CLIENT_AUTHENTICATION = ["none", "optional", "required"] as const;
+
+/** What became of early data: `QUILLON_EARLY_DATA_*`, by number. */
+export const EARLY_DATA = ["none", "offered", "accepted", "rejected"] as const;
+
+/** The qlog to record: `QUILLON_QLOG_*`, by number. */
+export const QLOG = ["none", "0.3", "draft"] as const;
 
 /** Layout of arenas and paths. */
 export const Layout = {

@@ -1,9 +1,10 @@
-import { clientConfig, endpointConfig, serverConfig } from "./config.js";
+import { clientConfig, Config, endpointConfig, serverConfig } from "./config.js";
 import type { ClientOptions, EndpointOptions, ServerOptions } from "./config.js";
 import { Connection } from "./connection.js";
 import { EventKind, IDLE, Layout, Status } from "./constants.js";
 import { EngineError } from "./error.js";
 import { readEvent, type Event } from "./event.js";
+import { Incoming } from "./incoming.js";
 import { high, low, type Instance, type Time } from "./instance.js";
 import { PathTable, type Path } from "./path.js";
 
@@ -48,36 +49,35 @@ export class Endpoint {
     this.#instance.check(this.#instance.exports.quillon_endpoint_free(this.#handle));
   }
 
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
   /** Accepts connections from now on; `null` refuses them again. */
-  listen(options: ServerOptions | null): void {
+  listen(options: ServerOptions | Config | null): void {
     const { exports } = this.#instance;
+    const listen = (config: number) => this.#instance.check(exports.quillon_endpoint_listen(this.#handle, config));
     if (options === null) {
-      this.#instance.check(exports.quillon_endpoint_listen(this.#handle, 0));
-      return;
-    }
-    const config = serverConfig(this.#instance, options);
-    try {
-      this.#instance.check(exports.quillon_endpoint_listen(this.#handle, config.handle));
-    } finally {
-      config.free();
+      listen(0);
+    } else {
+      Config.use(options, (own) => serverConfig(this.#instance, own), listen);
     }
   }
 
   /** Opens a connection to a server by the name that its certificate is for. */
-  connect(now: Time, options: ClientOptions, serverName: string, path: Path): Connection {
+  connect(now: Time, options: ClientOptions | Config, serverName: string, path: Path): Connection {
     const { exports, scratch } = this.#instance;
-    const config = clientConfig(this.#instance, options);
-    try {
-      const name = new TextEncoder().encode(serverName);
-      if (name.length > 255) {
-        throw new EngineError("QUILLON_ERR_INVALID_ARGUMENT", "the server's name is too long");
-      }
+    const name = new TextEncoder().encode(serverName);
+    if (name.length > 255) {
+      throw new EngineError("QUILLON_ERR_INVALID_ARGUMENT", "the server's name is too long");
+    }
+    return Config.use(options, (own) => clientConfig(this.#instance, own), (config) => {
       const pathAddress = scratch + 256;
       this.#instance.bytes.set(name, scratch);
       this.#instance.bytes.set(path.encoded, pathAddress);
       const handle = exports.quillon_endpoint_connect(
         this.#handle,
-        config.handle,
+        config,
         scratch,
         name.length,
         pathAddress,
@@ -85,9 +85,7 @@ export class Endpoint {
         high(now),
       );
       return this.#connection(this.#instance.check(handle));
-    } finally {
-      config.free();
-    }
+    });
   }
 
   /** Takes in one datagram, which is copied. */
@@ -142,6 +140,15 @@ export class Endpoint {
   handleTimeout(now: Time): void {
     const { exports } = this.#instance;
     this.#instance.check(exports.quillon_endpoint_handle_timeout(this.#handle, low(now), high(now)));
+  }
+
+  /** The next client that waits for a decision, with the admission `"ask"`; `null` where there is none. */
+  pollIncoming(): Incoming | null {
+    const handle = this.#instance.check(this.#instance.exports.quillon_endpoint_poll_incoming(this.#handle));
+    if (handle === 0) {
+      return null;
+    }
+    return new Incoming(this.#instance, this.#handle, handle, (connection) => this.#connection(connection));
   }
 
   /** The next event, `null` where there is none. */

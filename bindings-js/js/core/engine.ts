@@ -1,4 +1,5 @@
-import type { EndpointOptions } from "./config.js";
+import { clientConfig, serverConfig, type ClientOptions, type Config } from "./config.js";
+import type { EndpointOptions, ServerOptions } from "./config.js";
 import { Endpoint } from "./endpoint.js";
 import { Instance } from "./instance.js";
 
@@ -42,6 +43,16 @@ export class Engine {
   /** Tells the time of day, in seconds since 1970. For every endpoint of the engine. */
   setUnixTime(seconds: number): void {
     this.#instance.check(this.#instance.exports.quillon_set_unix_time(BigInt(Math.floor(seconds))));
+  }
+
+  /** Makes a client's configuration, for several connections; sessions are resumed with the one that they came from. */
+  createClientConfig(options: ClientOptions): Config {
+    return clientConfig(this.#instance, options);
+  }
+
+  /** Makes a server's configuration, for several endpoints or clients. */
+  createServerConfig(options: ServerOptions): Config {
+    return serverConfig(this.#instance, options);
   }
 
   /** Makes an endpoint. */

@@ -52,6 +52,81 @@ export interface Exports {
   quillon_stream_stop_sending(endpoint: number, connection: number, stream: bigint, code: bigint): number;
   quillon_stream_peek(endpoint: number, connection: number, stream: bigint): number;
   quillon_stream_consume(endpoint: number, connection: number, stream: bigint, len: number): number;
+  quillon_config_set_session(config: number, session: number): number;
+  quillon_session_take(): number;
+  quillon_session_free(session: number): number;
+  quillon_endpoint_poll_incoming(endpoint: number): number;
+  quillon_incoming_info(incoming: number, key: number, out: number, capacity: number): number;
+  quillon_incoming_accept(endpoint: number, incoming: number, config: number, nowLo: number, nowHi: number): number;
+  quillon_incoming_refuse(endpoint: number, incoming: number, nowLo: number, nowHi: number): number;
+  quillon_incoming_retry(endpoint: number, incoming: number, nowLo: number, nowHi: number): number;
+  quillon_incoming_ignore(endpoint: number, incoming: number): number;
+  quillon_connection_update_key(endpoint: number, connection: number, nowLo: number, nowHi: number): number;
+  quillon_connection_export(
+    endpoint: number,
+    connection: number,
+    label: number,
+    labelLen: number,
+    context: number,
+    contextLen: number,
+    out: number,
+    capacity: number,
+  ): number;
+  quillon_connection_choose(
+    endpoint: number,
+    connection: number,
+    config: number,
+    nowLo: number,
+    nowHi: number,
+  ): number;
+  quillon_connection_refuse(
+    endpoint: number,
+    connection: number,
+    code: bigint,
+    reason: number,
+    reasonLen: number,
+    nowLo: number,
+    nowHi: number,
+  ): number;
+  quillon_connection_migrate(
+    endpoint: number,
+    connection: number,
+    local: number,
+    migration: number,
+    nowLo: number,
+    nowHi: number,
+  ): number;
+  quillon_connection_set_local_address(endpoint: number, connection: number, local: number): number;
+  quillon_connection_accept_certificate(endpoint: number, connection: number, nowLo: number, nowHi: number): number;
+  quillon_connection_reject_certificate(
+    endpoint: number,
+    connection: number,
+    alert: number,
+    reason: number,
+    reasonLen: number,
+    nowLo: number,
+    nowHi: number,
+  ): number;
+  quillon_connection_extend_max_data(endpoint: number, connection: number, bytes: bigint): number;
+  quillon_connection_extend_max_streams(endpoint: number, connection: number, dir: number, count: bigint): number;
+  quillon_connection_shutdown(endpoint: number, connection: number): number;
+  quillon_connection_poll_log(endpoint: number, connection: number, log: number): number;
+  quillon_datagram_send(endpoint: number, connection: number, data: number, len: number): bigint;
+  quillon_datagram_max_size(endpoint: number, connection: number): number;
+  quillon_datagram_peek(endpoint: number, connection: number): number;
+  quillon_datagram_consume(endpoint: number, connection: number): number;
+  quillon_stream_set_priority(
+    endpoint: number,
+    connection: number,
+    stream: bigint,
+    urgency: number,
+    incremental: number,
+    sendOrder: bigint,
+  ): number;
+  quillon_stream_set_acked_events(endpoint: number, connection: number, stream: bigint, enabled: number): number;
+  quillon_stream_extend_max_data(endpoint: number, connection: number, stream: bigint, bytes: bigint): number;
+  quillon_stream_send_credit(endpoint: number, connection: number, stream: bigint): bigint;
+  quillon_stream_is_early_data(endpoint: number, connection: number, stream: bigint): number;
 }
 
 /** Whether a module's exports look like the engine's. */

@@ -7,7 +7,8 @@ export interface Address {
   readonly port: number;
 }
 
-const ADDRESS_LEN = 20;
+/** The length of an address as the ABI has it. */
+export const ADDRESS_LEN = 20;
 
 /** The two addresses of a network path, ours and the peer's; immutable, and made once for many packets. */
 export class Path {
@@ -66,7 +67,8 @@ export class PathTable {
   }
 }
 
-function encodeAddress(out: Uint8Array, at: number, { address, port }: Address): void {
+/** Writes an address as the ABI has it. */
+export function encodeAddress(out: Uint8Array, at: number, { address, port }: Address): void {
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new RangeError(`${port} is no port: use 0 to 65535`);
   }
@@ -74,13 +76,15 @@ function encodeAddress(out: Uint8Array, at: number, { address, port }: Address):
   if (ip === null) {
     throw new TypeError(`"${address}" is no IP address`);
   }
+  out.fill(0, at, at + ADDRESS_LEN);
   out[at] = ip.length === 4 ? 4 : 6;
   out[at + 2] = port & 0xff;
   out[at + 3] = port >> 8;
   out.set(ip, at + 4);
 }
 
-function decodeAddress(bytes: Uint8Array, at: number): Address {
+/** Reads an address as the ABI has it. */
+export function decodeAddress(bytes: Uint8Array, at: number): Address {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, ADDRESS_LEN);
   const port = view.getUint16(2, true);
   if (view.getUint16(0, true) === 4) {
