@@ -216,7 +216,7 @@ test("a connection moves to another address", async () => {
   assert.deepEqual(connection.paths[0], connection.path);
   assert.throws(() => peer.migrate(link.now, other, "immediate"), { code: "QUILLON_ERR_INVALID_STATE" });
   assert.throws(() => connection.migrate(link.now, other, "sometimes"), { code: "QUILLON_ERR_INVALID_ARGUMENT" });
-  connection.migrate(link.now, CLIENT, "immediate");
+  connection.migrate(link.now, { address: "192.0.2.8", port: 50008 }, "immediate");
   assert.ok(link.settle().get("server path-validated").some((event) => event.isNewPeerAddress));
   connection.setLocalAddress(other);
   assert.deepEqual(connection.path.local, other);
