@@ -94,7 +94,7 @@ pub use endpoint::{
     RateLimit, ReplyLimits,
 };
 pub use flood::FloodSettings;
-pub use path::PathStats;
+pub use path::{EcnState, PathStats};
 pub use resumption::{SavedSession, SessionCache};
 pub use settings::{ClientConfig, ServerConfig, SettingsError, TransportSettings, TransportSettingsBuilder};
 pub use stream::{FlowControl, Priority};

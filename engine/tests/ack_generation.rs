@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use quillon::recovery::{EcnCounts, MAX_ACK_RANGES, ReceivedPackets};
-use quillon::wire::{Ecn, Space};
+use quillon::recovery::{MAX_ACK_RANGES, ReceivedPackets};
+use quillon::wire::{Ecn, EcnCounts, Space};
 
 const MS: u64 = 1_000_000;
 const DELAY: u64 = 25 * MS;

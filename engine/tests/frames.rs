@@ -7,10 +7,10 @@ use std::path::Path;
 use proptest::prelude::*;
 use quillon::error::{TransportError, TransportErrorCode};
 use quillon::packet::{
-    ConnectionClose, EcnCounts, Frame, Frames, MAX_ACK_RANGES, crypto_frame_overhead, encode_ack, encode_crypto_header,
+    ConnectionClose, Frame, Frames, MAX_ACK_RANGES, crypto_frame_overhead, encode_ack, encode_crypto_header,
     encode_stream_header, frame_type, permitted, stream_frame_overhead,
 };
-use quillon::wire::{ConnectionId, Dir, Level, StreamId, Writer, varint};
+use quillon::wire::{ConnectionId, Dir, EcnCounts, Level, StreamId, Writer, varint};
 
 const LEVELS: [Level; 4] = [Level::Initial, Level::ZeroRtt, Level::Handshake, Level::OneRtt];
 

@@ -6,7 +6,7 @@ use quillon::error::TransportErrorCode;
 use quillon::recovery::{
     AckOutcome, Feedback, Losses, MAX_PTO_BACKOFF, Recovery, Rtt, SentPacket, Settings, TimeoutOutcome, TimerContext,
 };
-use quillon::wire::{Space, Time};
+use quillon::wire::{Ecn, Space, Time};
 
 const MS: u64 = 1_000_000;
 const SIZE: usize = 1200;
@@ -85,13 +85,19 @@ impl Sender {
     /// Sends an ack-eliciting packet whose one frame is its packet number.
     fn send(&mut self, space: Space, time: Time) -> u64 {
         let pn = self.recovery.next_packet_number(space);
-        self.send_packet(space, SentPacket { pn, time, size: SIZE, ack_eliciting: true, in_flight: true });
+        self.send_packet(
+            space,
+            SentPacket { pn, time, size: SIZE, ack_eliciting: true, in_flight: true, ecn: Ecn::NotEct },
+        );
         pn
     }
 
     fn send_ack_only(&mut self, space: Space, time: Time) -> u64 {
         let pn = self.recovery.next_packet_number(space);
-        self.send_packet(space, SentPacket { pn, time, size: 40, ack_eliciting: false, in_flight: false });
+        self.send_packet(
+            space,
+            SentPacket { pn, time, size: 40, ack_eliciting: false, in_flight: false, ecn: Ecn::NotEct },
+        );
         pn
     }
 
@@ -245,7 +251,7 @@ fn numbers_left_out_do_not_count_towards_the_packet_threshold() {
     for pn in [1, 3] {
         sender.send_packet(
             Space::Application,
-            SentPacket { pn, time: 0, size: SIZE, ack_eliciting: true, in_flight: true },
+            SentPacket { pn, time: 0, size: SIZE, ack_eliciting: true, in_flight: true, ecn: Ecn::NotEct },
         );
     }
     sender.ack(10 * MS, Space::Application, &[3..=3]);
@@ -331,7 +337,7 @@ fn acknowledging_an_unsent_or_skipped_number_is_a_protocol_violation() {
     for pn in [0, 1, 3, 4] {
         sender.send_packet(
             Space::Application,
-            SentPacket { pn, time: 0, size: SIZE, ack_eliciting: true, in_flight: true },
+            SentPacket { pn, time: 0, size: SIZE, ack_eliciting: true, in_flight: true, ecn: Ecn::NotEct },
         );
     }
     sender.ack(MS, Space::Application, &[3..=4, 0..=1]);
@@ -646,7 +652,8 @@ fn an_acknowledged_packet_of_another_space_breaks_persistent_congestion() {
 #[test]
 fn both_ends_of_persistent_congestion_are_ack_eliciting() {
     let losses = congestion_run(|sender, base| {
-        let padding = |pn, time| SentPacket { pn, time, size: SIZE, ack_eliciting: false, in_flight: true };
+        let padding =
+            |pn, time| SentPacket { pn, time, size: SIZE, ack_eliciting: false, in_flight: true, ecn: Ecn::NotEct };
         let pn = sender.recovery.next_packet_number(Space::Application);
         sender.send_packet(Space::Application, padding(pn, base));
         sender.send(Space::Application, base + 200 * MS);

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use quillon::crypto::CipherSuite;
 use quillon::error::TransportErrorCode;
-use quillon::packet::{ConnectionClose, EcnCounts, Frame, Frames, encode_ack};
+use quillon::packet::{ConnectionClose, Frame, Frames, encode_ack};
 use quillon::rng::Rng;
 use quillon::tls::rustls::{RustlsClient, RustlsServer};
-use quillon::wire::{ConnectionId, Writer};
+use quillon::wire::{ConnectionId, EcnCounts, Writer};
 use quillon::{
     ClientConfig, ConnectionError, ConnectionHandle, Dir, Ecn, EndpointConfig, Event, FourTuple, Idle, ServerConfig,
     Side, StreamId, Transmit,

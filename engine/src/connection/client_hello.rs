@@ -106,6 +106,9 @@ impl Connection {
         self.datagrams = Datagrams::new(&settings.datagrams);
         self.remote_ids.set_limit(settings.active_connection_id_limit);
         self.timers.adopt(settings);
+        if !settings.ecn {
+            self.paths.active_mut().disable_ecn();
+        }
         self.settings = settings.clone();
     }
 

@@ -10,8 +10,8 @@ use super::sent::SentFrame;
 use super::{Connection, Idle, Outgoing, Transmit};
 use crate::crypto::TAG_LEN;
 use crate::diagnostics::Cause;
-use crate::packet::{self, EcnCounts, Frame, LongHeader, PacketType, ShortHeader};
-use crate::path::MIN_DATAGRAM_SIZE;
+use crate::packet::{self, Frame, LongHeader, PacketType, ShortHeader};
+use crate::path::{EcnState, MIN_DATAGRAM_SIZE};
 use crate::recovery::SentPacket;
 use crate::stream::Control;
 use crate::wire::{ConnectionId, Ecn, Level, Space, Time, Writer};
@@ -84,6 +84,7 @@ impl Connection {
         if let Some(probe) = self.write_probe(now, buffer) {
             return Transmit::Send(probe);
         }
+        let ecn = self.paths.active().ecn_mark();
         let (mut len, mut datagrams, mut idle) = (0, 0u64, Idle::Nothing);
         while let Some(room) = buffer.get_mut(len..).and_then(|rest| rest.get_mut(..segment_size)) {
             match self.write_datagram(now, room) {
@@ -94,7 +95,8 @@ impl Connection {
                         segment_size = written;
                     }
                     // A shorter datagram ends the batch; handshake datagrams go out one by one.
-                    if written < segment_size || !self.is_handshake_complete() {
+                    let remarked = self.paths.active().ecn_mark() != ecn;
+                    if written < segment_size || remarked || !self.is_handshake_complete() {
                         break;
                     }
                 }
@@ -108,7 +110,7 @@ impl Connection {
             self.app_limited = matches!(idle, Idle::Nothing | Idle::FlowControl);
             return Transmit::Idle(idle);
         }
-        Transmit::Send(Outgoing { len, segment_size, path: self.paths.active().addresses(), ecn: Ecn::NotEct })
+        Transmit::Send(Outgoing { len, segment_size, path: self.paths.active().addresses(), ecn })
     }
 
     /// Writes one datagram of at most `out.len()` bytes. Tells its size, or why there is none.
@@ -341,8 +343,7 @@ impl Connection {
         let Some(largest) = received.largest().filter(|_| received.ack_pending()) else { return };
         let delay = (received.ack_delay(now) / 1_000) >> self.settings.ack_delay_exponent.min(20);
         let room = limit.saturating_sub(writer.position());
-        let ecn = received.ecn_counts().map(|counts| EcnCounts { ect0: counts.ect0, ect1: counts.ect1, ce: counts.ce });
-        if packet::encode_ack(writer, delay, received.ranges(), ecn, room) {
+        if packet::encode_ack(writer, delay, received.ranges(), received.ecn_counts(), room) {
             self.recovery.received_mut(space).on_ack_sent();
             self.stats.acks_sent += 1;
             frames.push(SentFrame::Ack { largest });
@@ -439,12 +440,17 @@ impl Connection {
     }
 
     fn seal_and_record(&mut self, now: Time, drafts: [Option<Draft>; 3], datagram: &mut [u8]) {
+        let ecn = self.paths.active().ecn_mark();
         self.paths.active_mut().on_sent(datagram.len());
-        self.count_datagram(datagram.len(), Ecn::NotEct);
+        self.count_datagram(datagram.len(), ecn);
+        if ecn == Ecn::Ect0 && self.paths.active().ecn_state() == EcnState::Testing {
+            let (packets, pto) = (drafts.iter().flatten().count() as u64, self.recovery.pto(Space::Application));
+            self.change_ecn(|path| path.on_marked(now, packets, pto));
+        }
         for draft in drafts.into_iter().flatten() {
             let Some(packet) = datagram.get_mut(draft.start..draft.end + TAG_LEN) else { continue };
             self.seal(&draft, packet);
-            self.record(now, &draft, packet.len());
+            self.record(now, &draft, packet.len(), ecn);
             // RFC 9001 section 4.9.1: a client's first Handshake packet ends its use of Initial packets.
             if draft.level == Level::Handshake && self.side().is_client() && self.keys.can_write(Level::Initial) {
                 self.discard_space(Space::Initial);
@@ -462,10 +468,11 @@ impl Connection {
         self.keys.seal(draft.level, draft.pn, pn_offset, draft.pn_len, packet);
     }
 
-    pub(super) fn record(&mut self, now: Time, draft: &Draft, size: usize) {
+    pub(super) fn record(&mut self, now: Time, draft: &Draft, size: usize, ecn: Ecn) {
         let space = draft.level.space();
         let in_flight = draft.ack_eliciting || draft.padded;
-        let sent = SentPacket { pn: draft.pn, time: now, size, ack_eliciting: draft.ack_eliciting, in_flight };
+        let ack_eliciting = draft.ack_eliciting;
+        let sent = SentPacket { pn: draft.pn, time: now, size, ack_eliciting, in_flight, ecn };
         if let Some(frames) = self.scratch.get_mut(space as usize) {
             self.recovery.on_packet_sent(space, sent, frames);
         }
@@ -511,8 +518,9 @@ impl Connection {
         if writer.overflowed() {
             return None;
         }
+        let ecn = self.paths.active().ecn_mark();
         self.seal_and_record(now, drafts, buffer.get_mut(..len)?);
-        Some(Outgoing { len, segment_size: len, path: self.paths.active().addresses(), ecn: Ecn::NotEct })
+        Some(Outgoing { len, segment_size: len, path: self.paths.active().addresses(), ecn })
     }
 }
 

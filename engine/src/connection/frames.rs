@@ -132,9 +132,12 @@ impl Connection {
         let context = self.timer_context();
         let (mut fate, recovery) = self.fate(now);
         let outcome = recovery.on_ack(now, space, ack.largest, ack.ranges(), delay, context, &mut fate)?;
+        let marked_lost = fate.marked_lost;
         if let Some(largest) = fate.largest_ack_acked {
             recovery.received_mut(space).on_ack_of_our_ack(largest);
         }
+        self.on_ecn_counts(now, space, ack.ecn, &outcome);
+        self.on_marked_lost(marked_lost);
         if space == Space::Application {
             self.confirm_key_update(now);
         }
@@ -162,6 +165,7 @@ impl Connection {
             stats: &mut self.stats,
             trace: self.trace.as_deref_mut(),
             largest_ack_acked: None,
+            marked_lost: 0,
         };
         (fate, &mut self.recovery)
     }

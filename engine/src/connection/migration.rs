@@ -259,6 +259,7 @@ impl Connection {
         let schedule = self.validation_schedule();
         let before = self.paths.active().addresses();
         let before_size = self.paths.active().max_datagram_size();
+        let before_ecn = self.paths.active().ecn();
         let fallback = self.paths.fallback();
         let Some(old) = self.paths.activate(id) else { return };
         let path = self.paths.active_mut();
@@ -267,6 +268,7 @@ impl Connection {
         let rebound = before.local.ip() == addresses.local.ip() && before.remote.ip() == addresses.remote.ip();
         if rebound {
             path.set_max_datagram_size(before_size);
+            path.inherit_ecn(before_ecn);
         }
         if path.is_validated() {
             // It was left while it was good: a challenge that is on its way there decides nothing any more.

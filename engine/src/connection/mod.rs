@@ -16,6 +16,7 @@ mod connection_ids;
 mod crypto_stream;
 mod datagrams;
 mod early_data;
+mod ecn;
 mod egress;
 mod event;
 mod external_tls;
@@ -344,6 +345,9 @@ impl Connection {
             settings,
             rng,
         };
+        if !connection.settings.ecn {
+            connection.paths.active_mut().disable_ecn();
+        }
         connection.start_trace(now, unix_time);
         connection
     }

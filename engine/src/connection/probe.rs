@@ -50,6 +50,6 @@ impl Connection {
         if let Some(frames) = self.scratch.get_mut(crate::wire::Space::Application as usize) {
             frames.clear();
         }
-        self.record(now, draft, datagram.len());
+        self.record(now, draft, datagram.len(), Ecn::NotEct);
     }
 }

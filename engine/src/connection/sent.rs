@@ -10,7 +10,7 @@ use crate::diagnostics::{Stats, Trace};
 use crate::recovery::{Feedback, Losses, PacketFate, Rtt, SentPacket};
 use crate::stream::{Chunk, Control, Streams};
 use crate::token::Outbox;
-use crate::wire::{Space, Time};
+use crate::wire::{Ecn, Space, Time};
 
 /// One thing that a packet carried.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +57,8 @@ pub(super) struct Fate<'a> {
     pub(super) trace: Option<&'a mut Trace>,
     /// The highest of our acknowledgments that the peer has seen.
     pub(super) largest_ack_acked: Option<u64>,
+    /// How many packets sent with ECT(0) were lost.
+    pub(super) marked_lost: u64,
 }
 
 impl Feedback<SentFrame> for Fate<'_> {
@@ -86,6 +88,7 @@ impl Feedback<SentFrame> for Fate<'_> {
     fn packet_lost(&mut self, packet: &SentPacket) {
         self.stats.packets_lost += 1;
         self.stats.bytes_lost += packet.size as u64;
+        self.marked_lost += u64::from(packet.ecn == Ecn::Ect0);
     }
 
     fn resolved(&mut self, space: Space, packet: &SentPacket, fate: PacketFate) {

@@ -185,8 +185,11 @@ impl Connection {
     fn on_loss_timeout(&mut self, now: Time) {
         let context = self.timer_context();
         let (mut fate, recovery) = self.fate(now);
-        let TimeoutOutcome::Probe { space, count } = recovery.on_timeout(now, context, &mut fate) else { return };
-        fate.stats.probe_timeouts += 1;
+        let outcome = recovery.on_timeout(now, context, &mut fate);
+        let marked_lost = fate.marked_lost;
+        self.on_marked_lost(marked_lost);
+        let TimeoutOutcome::Probe { space, count } = outcome else { return };
+        self.stats.probe_timeouts += 1;
         self.probe(now, space, count);
         // RFC 9002 section 6.2.4: the other spaces' data goes along: the peer may have keys for one of them only.
         if !context.handshake_confirmed {

@@ -16,7 +16,7 @@ pub mod number;
 mod parse;
 
 pub use frame::{
-    Ack, AckRanges, ConnectionClose, EcnCounts, Frame, Frames, MAX_ACK_RANGES, crypto_frame_overhead, encode_ack,
+    Ack, AckRanges, ConnectionClose, Frame, Frames, MAX_ACK_RANGES, crypto_frame_overhead, encode_ack,
     encode_crypto_header, encode_stream_header, frame_type, permitted, stream_frame_overhead,
 };
 pub use header::{

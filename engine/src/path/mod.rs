@@ -7,14 +7,16 @@
 //! Invariants: on a peer's address that is not validated no more than three times the bytes received are sent (RFC
 //! 9000 section 8.1); there are never more than [`MAX_PATHS`] paths; challenges and answers are bounded on each.
 
+mod ecn;
 mod history;
 mod paths;
 mod validation;
 
+pub use ecn::{EcnState, EcnValidation};
 pub use paths::{Arrival, MAX_PATHS, PathDue, Paths, Proof};
 pub use validation::Schedule;
 
-use crate::wire::{ConnectionId, FourTuple, Time};
+use crate::wire::{ConnectionId, Ecn, FourTuple, Time};
 use validation::{Answer, Validation};
 
 /// Every path carries a UDP payload of this size (RFC 9000 section 14).
@@ -68,6 +70,8 @@ pub struct PathStats {
     pub rtt: Option<u64>,
     /// The largest UDP payload that is sent on it.
     pub max_udp_payload_size: u64,
+    /// Whether ECN marks survive it.
+    pub ecn: EcnState,
 }
 
 /// A network path.
@@ -86,6 +90,7 @@ pub struct Path {
     datagrams_received: u64,
     datagrams_sent: u64,
     max_datagram_size: usize,
+    ecn: EcnValidation,
     responses: [Option<[u8; 8]>; MAX_RESPONSES],
     next_response: usize,
     validation: Option<Validation>,
@@ -110,6 +115,7 @@ impl Path {
             datagrams_received: 0,
             datagrams_sent: 0,
             max_datagram_size: MIN_DATAGRAM_SIZE,
+            ecn: EcnValidation::new(),
             responses: [None; MAX_RESPONSES],
             next_response: 0,
             validation: None,
@@ -236,6 +242,55 @@ impl Path {
         self.max_datagram_size = size.max(MIN_DATAGRAM_SIZE);
     }
 
+    /// What is known of ECN on this path.
+    #[must_use]
+    pub const fn ecn_state(&self) -> EcnState {
+        self.ecn.state()
+    }
+
+    /// How the next datagram on this path is marked.
+    #[must_use]
+    pub const fn ecn_mark(&self) -> Ecn {
+        self.ecn.mark()
+    }
+
+    /// Marks nothing on this path.
+    pub const fn disable_ecn(&mut self) {
+        self.ecn.disable();
+    }
+
+    /// Counts a datagram of `packets` packets that was marked as [`ecn_mark`](Self::ecn_mark) had it. `pto` is the
+    /// probe timeout, in nanoseconds.
+    pub fn on_marked(&mut self, now: Time, packets: u64, pto: u64) {
+        self.ecn.on_sent(now, packets, pto);
+    }
+
+    /// The peer reports marks as they were sent.
+    pub const fn on_marks_confirmed(&mut self) {
+        self.ecn.on_confirmed();
+    }
+
+    /// What the peer reports of marks cannot be.
+    pub const fn on_marks_contradicted(&mut self) {
+        self.ecn.on_contradicted();
+    }
+
+    /// Packets that were marked are lost.
+    pub const fn on_marked_lost(&mut self, packets: u64) {
+        self.ecn.on_lost(packets);
+    }
+
+    /// Takes over the validation of ECN of another, which is the same path behind another port.
+    pub const fn inherit_ecn(&mut self, other: EcnValidation) {
+        self.ecn = other;
+    }
+
+    /// The validation of ECN on this path.
+    #[must_use]
+    pub const fn ecn(&self) -> EcnValidation {
+        self.ecn
+    }
+
     /// A PATH_CHALLENGE arrived: its data is to be echoed (RFC 9000 section 8.2.2).
     fn on_challenge(&mut self, data: [u8; 8]) {
         if let Some(slot) = self.responses.get_mut(self.next_response) {
@@ -291,6 +346,7 @@ impl Path {
             datagrams_received: self.datagrams_received,
             rtt: self.rtt,
             max_udp_payload_size: self.max_datagram_size as u64,
+            ecn: self.ecn.state(),
         }
     }
 }

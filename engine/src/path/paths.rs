@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::history::History;
-use super::{NewPath, Path, PathId, PathStats};
+use super::{EcnState, NewPath, Path, PathId, PathStats};
 use crate::wire::{FourTuple, Time};
 
 /// Paths of one connection at once, the one in use included.
@@ -148,6 +148,9 @@ impl Paths {
         }
         let mut path = Path::new(PathId(self.next_id), new);
         self.next_id += 1;
+        if self.active.ecn_state() == EcnState::Off {
+            path.disable_ecn();
+        }
         if let Arrival::Unknown { addresses, bytes } = self.arrival
             && addresses == new.addresses
         {

@@ -8,21 +8,10 @@
 use core::ops::RangeInclusive;
 
 use crate::ranges::RangeSet;
-use crate::wire::{Ecn, Space, Time};
+use crate::wire::{Ecn, EcnCounts, Space, Time};
 
 /// How many ranges of received packets are kept and acknowledged.
 pub const MAX_ACK_RANGES: usize = 64;
-
-/// How many packets arrived with each ECN codepoint (RFC 9000 section 19.3.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EcnCounts {
-    /// With ECT(0).
-    pub ect0: u64,
-    /// With ECT(1).
-    pub ect1: u64,
-    /// With ECN-CE.
-    pub ce: u64,
-}
 
 /// What was received in a packet number space.
 #[derive(Clone, Debug)]

@@ -14,11 +14,13 @@
 //! Times and durations are nanoseconds.
 
 mod ack;
+mod ecn;
 mod rtt;
 mod sent;
 mod skip;
 
-pub use ack::{EcnCounts, MAX_ACK_RANGES, ReceivedPackets};
+pub use ack::{MAX_ACK_RANGES, ReceivedPackets};
+pub use ecn::EcnReport;
 pub use rtt::{INITIAL_RTT, Rtt};
 
 use alloc::vec::Vec;
@@ -26,7 +28,8 @@ use core::ops::RangeInclusive;
 
 use crate::error::TransportError;
 use crate::rng::Rng;
-use crate::wire::{Space, Time};
+use crate::wire::{Ecn, EcnCounts, Space, Time};
+use ecn::Marks;
 use sent::{LossDetection, SentPackets};
 use skip::Skips;
 
@@ -63,7 +66,7 @@ impl Default for Settings {
 }
 
 /// A packet as it was sent (RFC 9002 appendix A.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SentPacket {
     /// The packet number. It is above every number sent before in its space; a number left out counts as never sent.
     pub pn: u64,
@@ -75,6 +78,8 @@ pub struct SentPacket {
     pub ack_eliciting: bool,
     /// Whether it counts towards the bytes in flight: it carries an ack-eliciting or PADDING frame.
     pub in_flight: bool,
+    /// How its datagram was marked.
+    pub ecn: Ecn,
 }
 
 /// The state of the handshake as far as timers need it.
@@ -169,6 +174,10 @@ pub struct AckOutcome {
     pub largest_sent_time: Option<Time>,
     /// What was declared lost.
     pub losses: Option<Losses>,
+    /// It acknowledged a higher packet number than every frame before.
+    pub advanced: bool,
+    /// How many packets sent with ECT(0) on this path it newly acknowledged.
+    pub marked_acked: u64,
 }
 
 /// What an expired timer means.
@@ -192,6 +201,7 @@ pub enum TimeoutOutcome {
 struct SpaceState<F> {
     sent: SentPackets<F>,
     received: ReceivedPackets,
+    marks: Marks,
     /// When the PTO of this space last expired.
     probed: Option<Time>,
 }
@@ -222,6 +232,7 @@ impl<F: Clone> Recovery<F> {
         let space = |space| SpaceState {
             sent: SentPackets::new(space, settings.initial_packet_number),
             received: ReceivedPackets::new(space, settings.ack_eliciting_threshold),
+            marks: Marks::default(),
             probed: None,
         };
         Self {
@@ -338,7 +349,11 @@ impl<F: Clone> Recovery<F> {
         if packet.ack_eliciting && space != Space::Application {
             self.waiting_since = self.waiting_since.max(Some(packet.time));
         }
-        self.space_mut(space).sent.on_sent(packet, frames);
+        let state = self.space_mut(space);
+        if packet.ecn == Ecn::Ect0 {
+            state.marks.on_sent();
+        }
+        state.sent.on_sent(packet, frames);
         if space == Space::Application
             && let Some(skips) = &mut self.skips
             && skips.take(self.application.sent.next())
@@ -396,7 +411,22 @@ impl<F: Clone> Recovery<F> {
             largest_newly_acked: acked.largest.map(|packet| packet.pn),
             largest_sent_time: acked.largest.map(|packet| packet.time),
             losses,
+            advanced: acked.advanced,
+            marked_acked: acked.marked,
         })
+    }
+
+    /// Takes the ECN counts of the ACK frame that [`on_ack`](Self::on_ack) has just taken with this outcome. A report
+    /// of congestion among packets of a path that was left is no report on this one.
+    pub fn on_ecn_counts(&mut self, space: Space, counts: Option<EcnCounts>, outcome: &AckOutcome) -> EcnReport {
+        // RFC 9000 section 13.4.2.1: frames out of order tell nothing.
+        if !outcome.advanced {
+            return EcnReport::Old;
+        }
+        let on_path =
+            outcome.largest_newly_acked.is_some_and(|pn| space != Space::Application || pn >= self.path_start);
+        let report = self.space_mut(space).marks.on_counts(counts, outcome.marked_acked);
+        if on_path { report } else { EcnReport::Old }
     }
 
     fn samples_path(&self, space: Space, packet: &SentPacket) -> bool {

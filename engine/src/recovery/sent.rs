@@ -13,7 +13,7 @@ use core::ops::{Range, RangeInclusive};
 
 use super::{Feedback, Losses, PACKET_THRESHOLD, PacketFate, SentPacket};
 use crate::error::{TransportError, TransportErrorCode};
-use crate::wire::{Space, Time};
+use crate::wire::{Ecn, Space, Time};
 
 /// How many outstanding packets that are not in flight are remembered. A peer need never acknowledge them.
 const MAX_ACK_ONLY: usize = 256;
@@ -58,6 +58,8 @@ pub(super) struct NewlyAcked {
     pub(super) ack_eliciting: bool,
     /// The largest packet of them.
     pub(super) largest: Option<SentPacket>,
+    /// How many were sent with ECT(0) on this path.
+    pub(super) marked: u64,
     /// Whether the largest acknowledged number grew.
     pub(super) advanced: bool,
 }
@@ -220,6 +222,7 @@ impl<F: Clone> SentPackets<F> {
             entry.state = State::NewlyAcked;
             let packet = entry.packet;
             newly_acked.ack_eliciting |= packet.ack_eliciting;
+            newly_acked.marked += u64::from(packet.ecn == Ecn::Ect0);
             if newly_acked.largest.is_none_or(|largest| largest.pn < packet.pn) {
                 newly_acked.largest = Some(packet);
             }
@@ -352,8 +355,11 @@ impl<F: Clone> SentPackets<F> {
 
     /// Lets the outstanding packets count for no bytes: they were sent on another path.
     pub(super) fn leave_path(&mut self) {
-        for entry in self.packets.iter_mut().filter(|entry| entry.packet.in_flight) {
-            entry.packet.size = 0;
+        for entry in &mut self.packets {
+            entry.packet.ecn = Ecn::NotEct;
+            if entry.packet.in_flight {
+                entry.packet.size = 0;
+            }
         }
         self.bytes_in_flight = 0;
         self.lost_since = None;
@@ -452,7 +458,10 @@ mod tests {
     fn send(sent: &mut SentPackets<u64>, ack_eliciting: bool, frames: &mut Vec<u64>) -> u64 {
         let pn = sent.next();
         frames.extend([pn, pn]);
-        sent.on_sent(SentPacket { pn, time: pn, size: 1200, ack_eliciting, in_flight: ack_eliciting }, frames);
+        sent.on_sent(
+            SentPacket { pn, time: pn, size: 1200, ack_eliciting, in_flight: ack_eliciting, ecn: Ecn::NotEct },
+            frames,
+        );
         pn
     }
 

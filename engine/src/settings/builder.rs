@@ -58,6 +58,7 @@ setters! {
     versions: VersionSettings,
     packets_per_key: Option<u64>,
     congestion: CongestionControl,
+    ecn: bool,
     floods: FloodSettings,
     disable_active_migration: bool,
     preferred_ipv4: Option<SocketAddrV4>,

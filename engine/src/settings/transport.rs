@@ -87,6 +87,10 @@ pub struct TransportSettings {
     pub packets_per_key: Option<u64>,
     /// How congestion is controlled (RFC 9002 section 7). Default: CUBIC.
     pub congestion: CongestionControl,
+    /// Marks what is sent as ECN-capable, ECT(0), on paths where such marks survive, so that congestion can be told
+    /// without loss (RFC 9000 section 13.4). Reports what arrives marked in any case. For hosts that can set the mark of
+    /// [`Outgoing`](crate::Outgoing). Default: true.
+    pub ecn: bool,
     /// How much of what achieves nothing the peer may send (RFC 9000 section 21.9). Default: 10,000 glitches at once, 330
     /// a second.
     pub floods: FloodSettings,
@@ -143,6 +147,7 @@ impl Default for TransportSettings {
             versions: VersionSettings::default(),
             packets_per_key: None,
             congestion: CongestionControl::default(),
+            ecn: true,
             floods: FloodSettings::default(),
             disable_active_migration: false,
             preferred_ipv4: None,

@@ -79,6 +79,7 @@ impl TransportSettings {
             versions,
             packets_per_key,
             congestion: _,
+            ecn: _,
             floods,
             disable_active_migration: _,
             preferred_ipv4: _,

@@ -144,6 +144,17 @@ impl Ecn {
     }
 }
 
+/// How many packets arrived with each ECN codepoint, in a packet number space so far (RFC 9000 section 19.3.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EcnCounts {
+    /// With ECT(0).
+    pub ect0: u64,
+    /// With ECT(1).
+    pub ect1: u64,
+    /// With ECN-CE.
+    pub ce: u64,
+}
+
 /// The two addresses of a network path. The engine compares them and hands them back; it never resolves or
 /// opens anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 use super::decode::Malformed;
 use super::encode::Sink;
 use super::frame_type;
-use crate::wire::{Reader, Writer, varint};
+use crate::wire::{EcnCounts, Reader, Writer, varint};
 
 /// The most ranges that [`encode_ack`] writes. Older ones are left out; with 63 beyond the first, the count stays
 /// one byte and can be filled in at the end.
@@ -26,17 +26,6 @@ pub struct Ack<'a> {
     encoded: &'a [u8],
     /// The ECN counts, in a frame of type 0x03.
     pub ecn: Option<EcnCounts>,
-}
-
-/// How many packets arrived with each ECN codepoint, in the packet number space so far (RFC 9000 section 19.3.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EcnCounts {
-    /// With ECT(0).
-    pub ect0: u64,
-    /// With ECT(1).
-    pub ect1: u64,
-    /// With ECN-CE.
-    pub ce: u64,
 }
 
 impl<'a> Ack<'a> {
@@ -83,21 +72,19 @@ impl<'a> Ack<'a> {
         sink.varint(self.largest - self.smallest);
         sink.bytes(self.encoded);
         if let Some(ecn) = self.ecn {
-            ecn.encode(sink);
+            encode_counts(&ecn, sink);
         }
     }
 }
 
-impl EcnCounts {
-    fn encode(&self, sink: &mut impl Sink) {
-        sink.varint(self.ect0);
-        sink.varint(self.ect1);
-        sink.varint(self.ce);
-    }
+fn encode_counts(counts: &EcnCounts, sink: &mut impl Sink) {
+    sink.varint(counts.ect0);
+    sink.varint(counts.ect1);
+    sink.varint(counts.ce);
+}
 
-    const fn encoded_len(&self) -> usize {
-        varint::len(self.ect0) + varint::len(self.ect1) + varint::len(self.ce)
-    }
+const fn counts_len(counts: &EcnCounts) -> usize {
+    varint::len(counts.ect0) + varint::len(counts.ect1) + varint::len(counts.ce)
 }
 
 /// RFC 9000 section 19.3.1: a computed packet number that is negative is a FRAME_ENCODING_ERROR.
@@ -148,7 +135,7 @@ pub fn encode_ack(
     let Some(first_range) = largest.checked_sub(smallest) else { return false };
     let delay = delay.min(varint::MAX);
     let fixed = 2 + varint::len(largest) + varint::len(delay) + varint::len(first_range);
-    let needed = fixed + ecn.map_or(0, |ecn| ecn.encoded_len());
+    let needed = fixed + ecn.map_or(0, |ecn| counts_len(&ecn));
     let Some(mut room) = room.min(w.remaining()).checked_sub(needed) else { return false };
 
     w.varint(if ecn.is_some() { frame_type::ACK_ECN } else { frame_type::ACK });
@@ -174,7 +161,7 @@ pub fn encode_ack(
         *count = further;
     }
     if let Some(ecn) = ecn {
-        ecn.encode(w);
+        encode_counts(&ecn, w);
     }
     true
 }

@@ -5,7 +5,7 @@ mod decode;
 mod encode;
 pub mod frame_type;
 
-pub use ack::{Ack, AckRanges, EcnCounts, MAX_ACK_RANGES, encode_ack};
+pub use ack::{Ack, AckRanges, MAX_ACK_RANGES, encode_ack};
 pub use decode::Frames;
 pub use encode::{crypto_frame_overhead, encode_crypto_header, encode_stream_header, stream_frame_overhead};
 pub use frame_type::permitted;
