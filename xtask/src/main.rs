@@ -27,7 +27,7 @@ usage: cargo xtask <command>
                             runs every test, or the groups named: build lint rust wasm node interop fuzz
   setup [--yes]             lists what the machine lacks, and installs it with --yes or as root with CI=true
   wasm [--force]            builds target/wasm/quillon.wasm and quillon.baseline.wasm
-  no-std                    proves that the engine builds where there is no standard library
+  no-std                    proves that the engine builds and works where there is no standard library
   fuzz [--seconds N] [TARGET..]
                             fuzzes every target of engine/fuzz, or those named, for 20 s each
   soak                      fuzzes for an hour
