@@ -4,7 +4,8 @@ mod pair;
 
 use pair::{MILLISECOND, Pair, SECOND, client_config};
 use quillon::error::TransportErrorCode;
-use quillon::{ConnectionError, Dir, Event, StreamId, Time, TransportSettings};
+use quillon::packet::first_look;
+use quillon::{ConnectionError, Dir, Event, Idle, StreamId, Time, Transmit, TransportSettings};
 
 #[test]
 fn both_ends_complete_and_confirm() {
@@ -133,4 +134,63 @@ fn certificates_are_judged_at_the_time_of_the_connection() {
         _ => false,
     };
     assert!(closed.iter().any(expired), "{closed:?}");
+}
+
+/// C5: to open a connection sends nothing; the first flight goes with the first call of `transmit`.
+#[test]
+fn c5_nothing_is_sent_before_the_first_transmit() {
+    let mut pair = Pair::default();
+    let client = pair.connect();
+    assert_eq!(pair.client.connection(client).stats().datagrams_sent, 0);
+    assert!(pair.client.endpoint.poll_event().is_none());
+    let first = pair.client.transmit(pair.now);
+    assert!(!first.is_empty() && first.iter().all(|datagram| datagram.len() >= 1200));
+    assert_eq!(pair.client.connection(client).stats().datagrams_sent, first.len() as u64);
+}
+
+/// H3b: the client invents a connection ID of at least 8 bytes for the server, another for each connection; the server
+/// answers to the client's own, and from one of its own that is not the invented one (RFC 9000 section 7.2).
+#[test]
+fn h3b_each_end_chooses_its_own_connection_id() {
+    let mut invented = Vec::new();
+    let mut pair = Pair::default();
+    for _ in 0..2 {
+        pair.connect();
+        let first = pair.client.transmit(pair.now);
+        let look = first_look(&first[0], 8).unwrap();
+        let (dcid, scid) = (look.dcid.to_vec(), look.scid.to_vec());
+        assert!(dcid.len() >= 8 && dcid != scid);
+        first.iter().for_each(|datagram| pair.server.inject(pair.now, datagram.clone()));
+        let answer = pair.server.transmit(pair.now);
+        let look = first_look(&answer[0], 8).unwrap();
+        assert_eq!(look.dcid, scid);
+        assert!(look.scid != dcid && !look.scid.is_empty());
+        invented.push(dcid);
+    }
+    assert_ne!(invented[0], invented[1]);
+}
+
+/// W14: after a datagram and after a timeout there may be something to send, and `transmit` says when there is no more.
+#[test]
+fn w14_every_input_is_followed_by_what_it_makes_possible() {
+    let mut pair = Pair::default();
+    let (client, _) = pair.connected();
+    let nothing = Transmit::Idle(Idle::Nothing);
+    let mut buffer = [0; 2_000];
+    assert_eq!(pair.server.endpoint.transmit(pair.now, &mut buffer), nothing);
+    // A datagram: two packets that ask for an acknowledgment are answered at once.
+    let connection = pair.client.connection(client);
+    let id = connection.open(Dir::Uni).unwrap();
+    connection.write(id, &[1; 4_000]).unwrap();
+    for datagram in pair.client.transmit(pair.now) {
+        pair.server.inject(pair.now, datagram);
+    }
+    assert!(matches!(pair.server.endpoint.transmit(pair.now, &mut buffer), Transmit::Send(_)));
+    assert_eq!(pair.server.endpoint.transmit(pair.now, &mut buffer), nothing);
+    // A timeout: what was not acknowledged in time is probed for.
+    assert!(matches!(pair.client.endpoint.transmit(pair.now, &mut buffer), Transmit::Idle(_)));
+    pair.now = pair.client.endpoint.timeout().expect("the probe timeout");
+    assert!(matches!(pair.client.endpoint.transmit(pair.now, &mut buffer), Transmit::Idle(_)), "not by itself");
+    pair.client.endpoint.handle_timeout(pair.now);
+    assert!(matches!(pair.client.endpoint.transmit(pair.now, &mut buffer), Transmit::Send(_)));
 }
