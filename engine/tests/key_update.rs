@@ -194,6 +194,26 @@ fn limits_are_counted_per_key_and_per_connection() {
     assert_eq!(a.0.sealed_packets(), 0);
 }
 
+/// K3: an update is due in time before the keys may protect no more packets (RFC 9001 section 6.6).
+#[test]
+fn keys_wear_out_at_the_limit_of_their_suite() {
+    let secret = || Secret::new(&[1; 32]).unwrap();
+    let mut keys = OneRttKeys::new(crypto::null::provider(), Version::V1, SUITE, secret(), secret());
+    let limit = SUITE.confidentiality_limit();
+    let (mut due, mut packet) = (None, [0; 32]);
+    for number in 0..limit {
+        if keys.is_update_due() {
+            due.get_or_insert(number);
+        }
+        assert!(!keys.is_exhausted());
+        keys.seal(number, &mut packet, HEADER.len());
+    }
+    assert!(keys.is_exhausted());
+    assert!(due.is_some_and(|due| due < limit - (1 << 19)), "{due:?}");
+    keys.initiate_update();
+    assert!(!keys.is_update_due() && !keys.is_exhausted());
+}
+
 #[test]
 fn keys_of_another_suite_or_version_do_not_fit() {
     let secret = || Secret::new(&[1; 32]).unwrap();
