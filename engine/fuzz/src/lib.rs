@@ -6,6 +6,7 @@
 mod connection;
 mod logs;
 mod parsers;
+mod tokens;
 
 /// A target: its name, which is that of its folder in `corpus/`, and what takes the bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -18,6 +19,7 @@ pub const TARGETS: &[Target] = &[
     ("logs", logs::logs),
     ("packets", parsers::packets),
     ("server", connection::server),
+    ("tokens", tokens::tokens),
     ("transport_parameters", parsers::transport_parameters),
 ];
 
