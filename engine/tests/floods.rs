@@ -187,7 +187,7 @@ fn p11_ack_ranges() {
             let mut victim = Victim::new(Side::Server, tight());
             let (handle, pair) = (victim.handle, &mut victim.puppets.pair);
             let id = pair.server.connection(handle).open(Dir::Uni).unwrap();
-            pair.server.connection(handle).write(id, &vec![1; 3_000_000]).unwrap();
+            pair.server.connection(handle).write(id, &vec![1; 3_600_000]).unwrap();
             pair.run_for(5 * SECOND);
             let ack = ragged_ack(largest);
             victim.take(&ack).is_none().then_some((victim, ack))

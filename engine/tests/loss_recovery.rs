@@ -6,7 +6,7 @@ use quillon::error::TransportErrorCode;
 use quillon::recovery::{
     AckOutcome, Feedback, Losses, MAX_PTO_BACKOFF, Recovery, Rtt, SentPacket, Settings, TimeoutOutcome, TimerContext,
 };
-use quillon::wire::{Ecn, Space, Time};
+use quillon::wire::{Space, Time};
 
 const MS: u64 = 1_000_000;
 const SIZE: usize = 1200;
@@ -87,7 +87,7 @@ impl Sender {
         let pn = self.recovery.next_packet_number(space);
         self.send_packet(
             space,
-            SentPacket { pn, time, size: SIZE, ack_eliciting: true, in_flight: true, ecn: Ecn::NotEct },
+            SentPacket { pn, time, size: SIZE, ack_eliciting: true, in_flight: true, ..SentPacket::default() },
         );
         pn
     }
@@ -96,7 +96,7 @@ impl Sender {
         let pn = self.recovery.next_packet_number(space);
         self.send_packet(
             space,
-            SentPacket { pn, time, size: 40, ack_eliciting: false, in_flight: false, ecn: Ecn::NotEct },
+            SentPacket { pn, time, size: 40, ack_eliciting: false, in_flight: false, ..SentPacket::default() },
         );
         pn
     }
@@ -251,7 +251,7 @@ fn numbers_left_out_do_not_count_towards_the_packet_threshold() {
     for pn in [1, 3] {
         sender.send_packet(
             Space::Application,
-            SentPacket { pn, time: 0, size: SIZE, ack_eliciting: true, in_flight: true, ecn: Ecn::NotEct },
+            SentPacket { pn, time: 0, size: SIZE, ack_eliciting: true, in_flight: true, ..SentPacket::default() },
         );
     }
     sender.ack(10 * MS, Space::Application, &[3..=3]);
@@ -337,7 +337,7 @@ fn acknowledging_an_unsent_or_skipped_number_is_a_protocol_violation() {
     for pn in [0, 1, 3, 4] {
         sender.send_packet(
             Space::Application,
-            SentPacket { pn, time: 0, size: SIZE, ack_eliciting: true, in_flight: true, ecn: Ecn::NotEct },
+            SentPacket { pn, time: 0, size: SIZE, ack_eliciting: true, in_flight: true, ..SentPacket::default() },
         );
     }
     sender.ack(MS, Space::Application, &[3..=4, 0..=1]);
@@ -652,8 +652,14 @@ fn an_acknowledged_packet_of_another_space_breaks_persistent_congestion() {
 #[test]
 fn both_ends_of_persistent_congestion_are_ack_eliciting() {
     let losses = congestion_run(|sender, base| {
-        let padding =
-            |pn, time| SentPacket { pn, time, size: SIZE, ack_eliciting: false, in_flight: true, ecn: Ecn::NotEct };
+        let padding = |pn, time| SentPacket {
+            pn,
+            time,
+            size: SIZE,
+            ack_eliciting: false,
+            in_flight: true,
+            ..SentPacket::default()
+        };
         let pn = sender.recovery.next_packet_number(Space::Application);
         sender.send_packet(Space::Application, padding(pn, base));
         sender.send(Space::Application, base + 200 * MS);

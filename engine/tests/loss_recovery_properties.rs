@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use proptest::prelude::*;
 use quillon::recovery::{Feedback, Recovery, SentPacket, Settings, TimeoutOutcome, TimerContext};
-use quillon::wire::{Ecn, Space};
+use quillon::wire::Space;
 
 const MS: u64 = 1_000_000;
 
@@ -141,7 +141,7 @@ impl Run {
         // A size of its own for every packet tells the spaces apart.
         self.sent += 1;
         let size = 40 + self.sent;
-        let packet = SentPacket { pn, time: self.now, size, ack_eliciting, in_flight, ecn: Ecn::NotEct };
+        let packet = SentPacket { pn, time: self.now, size, ack_eliciting, in_flight, ..SentPacket::default() };
         let mut carried: Vec<u32> = (0..u32::from(frames)).map(|i| self.next_frame + i).collect();
         self.next_frame += u32::from(frames);
         self.model.frames.extend(carried.iter().map(|frame| (*frame, (space, pn))));
@@ -323,7 +323,7 @@ proptest! {
         for (ack_eliciting, skip) in sent {
             time += MS;
             let pn = recovery.next_packet_number(Space::Application) + skip;
-            let packet = SentPacket { pn, time, size: 100, ack_eliciting, in_flight: ack_eliciting, ecn: Ecn::NotEct };
+            let packet = SentPacket { pn, time, size: 100, ack_eliciting, in_flight: ack_eliciting, ..SentPacket::default() };
             recovery.on_packet_sent(Space::Application, packet, &mut vec![1, 2]);
         }
         let ctx = TimerContext { handshake_confirmed: true, ..TimerContext::default() };

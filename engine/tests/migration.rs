@@ -438,7 +438,7 @@ fn m4_without_an_unused_connection_id_nobody_is_followed() {
 /// M4: larger datagrams wait until the new path is validated.
 #[test]
 fn m4_the_packet_size_starts_over_on_a_new_path() {
-    let settings = TransportSettings { max_udp_payload_size: 1400, ..TransportSettings::default() };
+    let settings = TransportSettings { max_udp_payload_size: 1400, mtu_discovery_sizes: vec![], ..Default::default() };
     let mut network = Network::new(settings.clone(), settings);
     assert_eq!(network.server.paths()[0].max_udp_payload_size, 1400);
     network.nat.insert(home(), away());

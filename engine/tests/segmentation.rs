@@ -3,13 +3,16 @@
 
 mod pair;
 
-use pair::{MILLISECOND, Pair};
-use quillon::{ConnectionHandle, Dir, Idle, Outgoing, Transmit};
+use pair::{MILLISECOND, Pair, client_config};
+use quillon::{ConnectionHandle, Dir, Idle, Outgoing, Transmit, TransportSettings};
 
 /// A connected pair whose client has written `len` bytes to a stream.
 fn with_data(len: usize) -> (Pair, ConnectionHandle) {
     let mut pair = Pair::default();
-    let (client, _) = pair.connected();
+    // No probes for larger datagrams among them.
+    let settings = TransportSettings { max_udp_payload_size: 1200, ..TransportSettings::default() };
+    let client = pair.connect_with(&client_config(settings), "localhost");
+    pair.settle();
     let connection = pair.client.connection(client);
     let id = connection.open(Dir::Uni).unwrap();
     assert_eq!(connection.write(id, &vec![7; len]), Ok(len));

@@ -237,7 +237,6 @@ fn packet_numbers_start_where_the_settings_say() {
 #[test]
 fn numbers_below_the_first_count_as_never_sent() {
     use quillon::recovery::{Recovery, SentPacket, Settings, TimerContext};
-    use quillon::wire::Ecn;
     struct Deaf;
     impl quillon::recovery::Feedback<()> for Deaf {
         fn packet_acked(&mut self, _: &SentPacket) {}
@@ -247,7 +246,8 @@ fn numbers_below_the_first_count_as_never_sent() {
     }
     let space = quillon::wire::Space::Application;
     let mut recovery = Recovery::new(Settings { initial_packet_number: 100, ..Settings::default() });
-    let sent = SentPacket { pn: 100, time: 0, size: 1200, ack_eliciting: true, in_flight: true, ecn: Ecn::NotEct };
+    let sent =
+        SentPacket { pn: 100, time: 0, size: 1200, ack_eliciting: true, in_flight: true, ..SentPacket::default() };
     recovery.on_packet_sent(space, sent, &mut vec![()]);
     let context = TimerContext { handshake_confirmed: true, ..TimerContext::default() };
     let mut ack = |ranges: std::ops::RangeInclusive<u64>| {

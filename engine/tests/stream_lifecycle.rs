@@ -125,7 +125,12 @@ fn writes_to_several_streams_share_a_packet() {
 /// W17: a setting, where the reference has a flag for each call. Bare acknowledgments keep their size.
 #[test]
 fn packets_that_ask_for_an_acknowledgment_can_be_padded_to_the_size_of_the_path() {
-    let padded = TransportSettings { pad_packets: true, max_udp_payload_size: 1400, ..TransportSettings::default() };
+    let padded = TransportSettings {
+        pad_packets: true,
+        max_udp_payload_size: 1400,
+        mtu_discovery_sizes: vec![],
+        ..TransportSettings::default()
+    };
     let mut keyed = Keyed::with(padded, TransportSettings::default());
     let (client, server) = (keyed.client, keyed.server);
     let sent = keyed.pair.client.sent.len();

@@ -46,9 +46,11 @@ pub(super) struct Draft {
     pub(super) start: usize,
     /// The end of the frames; the tag follows.
     pub(super) end: usize,
-    ack_eliciting: bool,
+    pub(super) ack_eliciting: bool,
     /// Padding counts as in flight (RFC 9002 section 2).
-    padded: bool,
+    pub(super) padded: bool,
+    /// It probes for a larger datagram.
+    pub(super) size_probe: bool,
     /// It is a probe (RFC 9002 section 6.2.4).
     pub(super) probe: bool,
 }
@@ -84,6 +86,9 @@ impl Connection {
         if let Some(probe) = self.write_probe(now, buffer) {
             return Transmit::Send(probe);
         }
+        if let Some(probe) = self.write_size_probe(now, buffer) {
+            return Transmit::Send(probe);
+        }
         let ecn = self.paths.active().ecn_mark();
         let (mut len, mut datagrams, mut idle) = (0, 0u64, Idle::Nothing);
         while let Some(room) = buffer.get_mut(len..).and_then(|rest| rest.get_mut(..segment_size)) {
@@ -91,6 +96,9 @@ impl Connection {
                 Ok(written) => {
                     len += written;
                     datagrams += 1;
+                    if written == self.paths.active().max_datagram_size() && self.is_handshake_confirmed() {
+                        self.paths.active_mut().note_full_datagram();
+                    }
                     if datagrams == 1 {
                         segment_size = written;
                     }
@@ -128,7 +136,9 @@ impl Connection {
         if allowance < least {
             return Err(Idle::Amplification);
         }
-        let limit = out.len().min(allowance);
+        // Where larger datagrams are swallowed, probes get through (RFC 8899 section 4.3).
+        let largest = if self.pending.probes == [0; 3] { out.len() } else { out.len().min(MIN_DATAGRAM_SIZE) };
+        let limit = largest.min(allowance);
         let mut writer = Writer::new(out.get_mut(..limit).unwrap_or_default());
         let mut drafts: [Option<Draft>; 3] = [None, None, None];
         for ((level, want), draft) in levels.into_iter().zip(wants).zip(&mut drafts) {
@@ -312,6 +322,7 @@ impl Connection {
             end,
             ack_eliciting: false,
             padded: false,
+            size_probe: false,
             probe: false,
         })
     }
@@ -472,7 +483,8 @@ impl Connection {
         let space = draft.level.space();
         let in_flight = draft.ack_eliciting || draft.padded;
         let ack_eliciting = draft.ack_eliciting;
-        let sent = SentPacket { pn: draft.pn, time: now, size, ack_eliciting, in_flight, ecn };
+        let size_probe = draft.size_probe;
+        let sent = SentPacket { pn: draft.pn, time: now, size, ack_eliciting, in_flight, ecn, size_probe };
         if let Some(frames) = self.scratch.get_mut(space as usize) {
             self.recovery.on_packet_sent(space, sent, frames);
         }

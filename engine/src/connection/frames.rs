@@ -5,6 +5,7 @@ use super::sent::{Fate, SentFrame, rtt_view};
 use crate::connection_id::Issued;
 use crate::error::{TransportError, TransportErrorCode};
 use crate::packet::{Ack, Frame, Frames, permitted};
+use crate::path::SizeReport;
 use crate::recovery::Recovery;
 use crate::wire::{ConnectionId, Level, Side, Space, Time};
 
@@ -132,12 +133,13 @@ impl Connection {
         let context = self.timer_context();
         let (mut fate, recovery) = self.fate(now);
         let outcome = recovery.on_ack(now, space, ack.largest, ack.ranges(), delay, context, &mut fate)?;
-        let marked_lost = fate.marked_lost;
+        let (marked_lost, sizes) = (fate.marked_lost, fate.sizes);
         if let Some(largest) = fate.largest_ack_acked {
             recovery.received_mut(space).on_ack_of_our_ack(largest);
         }
         self.on_ecn_counts(now, space, ack.ecn, &outcome);
         self.on_marked_lost(marked_lost);
+        self.on_size_report(now, &sizes);
         if space == Space::Application {
             self.confirm_key_update(now);
         }
@@ -166,6 +168,7 @@ impl Connection {
             trace: self.trace.as_deref_mut(),
             largest_ack_acked: None,
             marked_lost: 0,
+            sizes: SizeReport::default(),
         };
         (fate, &mut self.recovery)
     }

@@ -414,18 +414,15 @@ impl Connection {
     }
 
     fn on_handshake_complete(&mut self, now: Time) -> Result<(), TransportError> {
-        let Some(peer) = self.handshake.peer() else {
+        if self.handshake.peer().is_none() {
             return Err(TransportError {
                 code: TransportErrorCode::crypto(109),
                 frame_type: 0x06,
                 reason: "the peer sent no transport parameters".into(),
             });
-        };
-        let size = u64::from(self.settings.max_udp_payload_size).min(peer.max_udp_payload_size);
-        self.paths.active_mut().set_max_datagram_size(usize::try_from(size).unwrap_or(usize::MAX));
-        let mtu = self.paths.active().max_datagram_size() as u64;
-        self.congestion.on_mtu(mtu);
-        self.pacer.on_mtu(mtu);
+        }
+        self.allow_larger(self.paths.active().id());
+        self.apply_path_size();
         self.handshake.complete = true;
         self.stats.handshake_duration = Some(now.saturating_sub(self.handshake.started));
         self.timers.on_handshake_complete();

@@ -168,10 +168,9 @@ impl Connection {
         self.make_room();
         let remote_id = self.remote_ids.take_spare(sequence)?;
         let validated = self.paths.is_remembered(&addresses, now);
-        let size = self.path_size();
         let added = self.paths.add(NewPath { addresses, remote_id, validated, limited: false });
-        match added.and_then(|id| self.paths.get_mut(id)) {
-            Some(path) if validated => path.set_max_datagram_size(size),
+        match added {
+            Some(id) if validated => self.allow_larger(id),
             Some(_) => {}
             None => self.release_id(remote_id),
         }
@@ -222,13 +221,14 @@ impl Connection {
         let validated = self.paths.is_remembered(&addresses, now);
         // What is validated for amplification is the peer's address, whichever of ours it uses (RFC 9000 section 8).
         let proven = validated || address_validated && known.remote == addresses.remote;
-        let size = self.path_size();
         let added = self.paths.add(NewPath { addresses, remote_id, validated, limited: !proven });
         let schedule = self.validation_schedule();
-        match added.and_then(|id| self.paths.get_mut(id)) {
-            Some(path) if validated => path.set_max_datagram_size(size),
-            Some(path) => {
-                path.begin_validation(now, schedule);
+        match added {
+            Some(id) if validated => self.allow_larger(id),
+            Some(id) => {
+                if let Some(path) = self.paths.get_mut(id) {
+                    path.begin_validation(now, schedule);
+                }
                 self.tell(&TraceEvent::MigrationStateUpdated { new: MigrationState::ProbingStarted, path: addresses });
             }
             None => self.release_id(remote_id),
@@ -323,12 +323,11 @@ impl Connection {
     /// A PATH_RESPONSE arrived (RFC 9000 section 8.2.3).
     pub(super) fn on_path_response(&mut self, now: Time, data: &[u8; 8]) {
         let Some(proof) = self.paths.on_response(now, data).filter(|proof| proof.complete) else { return };
-        let size = self.path_size();
         let fallback = self.paths.fallback();
         let left = fallback.and_then(|id| self.paths.get(id)).map(|path| path.addresses().remote.ip());
         let Some(path) = self.paths.get_mut(proof.path) else { return };
         let (addresses, wanted) = (path.addresses(), path.is_wanted());
-        path.set_max_datagram_size(size);
+        self.allow_larger(proof.path);
         let active = proof.path == self.paths.active().id();
         let new_peer_address = active && left.is_some_and(|left| left != addresses.remote.ip());
         let validated = Event::PathValidated { path: addresses, new_peer_address };
@@ -405,6 +404,7 @@ impl Connection {
     /// Starts over with congestion control and the round-trip time (RFC 9000 section 9.4).
     fn reset_congestion(&mut self) {
         self.recovery.on_path_changed();
+        self.paths.active_mut().forget_size_probe();
         let size = self.paths.active().max_datagram_size() as u64;
         self.congestion = self.settings.congestion.build(size);
         self.pacer = Pacer::new(size);
@@ -412,14 +412,14 @@ impl Connection {
     }
 
     /// Tells those who count in datagrams how large they are on the path in use.
-    fn apply_path_size(&mut self) {
+    pub(super) fn apply_path_size(&mut self) {
         let size = self.paths.active().max_datagram_size() as u64;
         self.congestion.on_mtu(size);
         self.pacer.on_mtu(size);
     }
 
-    /// The largest datagram on a validated path: what both ends' settings allow.
-    fn path_size(&self) -> usize {
+    /// The largest datagram that may go out on a validated path: what both ends' settings allow.
+    pub(super) fn path_size(&self) -> usize {
         let peer = self.handshake.peer().map_or(u64::MAX, |peer| peer.max_udp_payload_size);
         usize::try_from(u64::from(self.settings.max_udp_payload_size).min(peer)).unwrap_or(usize::MAX)
     }

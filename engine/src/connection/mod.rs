@@ -28,6 +28,7 @@ mod ingress;
 mod key_update;
 mod keys;
 mod migration;
+mod mtu;
 mod probe;
 mod sent;
 mod streams;

@@ -7,6 +7,7 @@ use crate::congestion::{Controller, RttView};
 use crate::connection_id::{LocalIds, RemoteIds};
 use crate::datagram::{DatagramId, Datagrams};
 use crate::diagnostics::{Stats, Trace};
+use crate::path::{MIN_DATAGRAM_SIZE, SizeReport};
 use crate::recovery::{Feedback, Losses, PacketFate, Rtt, SentPacket};
 use crate::stream::{Chunk, Control, Streams};
 use crate::token::Outbox;
@@ -59,12 +60,19 @@ pub(super) struct Fate<'a> {
     pub(super) largest_ack_acked: Option<u64>,
     /// How many packets sent with ECT(0) were lost.
     pub(super) marked_lost: u64,
+    /// What was learnt of the sizes that the path carries.
+    pub(super) sizes: SizeReport,
 }
 
 impl Feedback<SentFrame> for Fate<'_> {
     fn packet_acked(&mut self, packet: &SentPacket) {
         self.stats.packets_acked += 1;
         self.stats.bytes_acked += packet.size as u64;
+        if packet.size_probe {
+            self.sizes.probe_acked = Some(packet.size);
+        } else {
+            self.sizes.large_acked |= packet.size > MIN_DATAGRAM_SIZE;
+        }
         // Packets of a path that was left have no size: they say nothing of this one (RFC 9000 section 9.4).
         if packet.in_flight && packet.size > 0 {
             self.congestion.on_acked(self.now, packet.time, packet.size as u64, self.app_limited, self.rtt);
@@ -89,6 +97,11 @@ impl Feedback<SentFrame> for Fate<'_> {
         self.stats.packets_lost += 1;
         self.stats.bytes_lost += packet.size as u64;
         self.marked_lost += u64::from(packet.ecn == Ecn::Ect0);
+        if packet.size_probe {
+            self.sizes.probe_lost = Some(packet.size);
+        } else {
+            self.sizes.large_lost |= packet.size > MIN_DATAGRAM_SIZE;
+        }
     }
 
     fn resolved(&mut self, space: Space, packet: &SentPacket, fate: PacketFate) {

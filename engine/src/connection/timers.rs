@@ -186,8 +186,9 @@ impl Connection {
         let context = self.timer_context();
         let (mut fate, recovery) = self.fate(now);
         let outcome = recovery.on_timeout(now, context, &mut fate);
-        let marked_lost = fate.marked_lost;
+        let (marked_lost, sizes) = (fate.marked_lost, fate.sizes);
         self.on_marked_lost(marked_lost);
+        self.on_size_report(now, &sizes);
         let TimeoutOutcome::Probe { space, count } = outcome else { return };
         self.stats.probe_timeouts += 1;
         self.probe(now, space, count);

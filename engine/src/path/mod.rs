@@ -10,13 +10,18 @@
 mod ecn;
 mod history;
 mod paths;
+mod size;
 mod validation;
 
 pub use ecn::{EcnState, EcnValidation};
 pub use paths::{Arrival, MAX_PATHS, PathDue, Paths, Proof};
+pub use size::SizeReport;
 pub use validation::Schedule;
 
+use alloc::boxed::Box;
+
 use crate::wire::{ConnectionId, Ecn, FourTuple, Time};
+use size::SizeSearch;
 use validation::{Answer, Validation};
 
 /// Every path carries a UDP payload of this size (RFC 9000 section 14).
@@ -90,6 +95,7 @@ pub struct Path {
     datagrams_received: u64,
     datagrams_sent: u64,
     max_datagram_size: usize,
+    size_search: Option<Box<SizeSearch>>,
     ecn: EcnValidation,
     responses: [Option<[u8; 8]>; MAX_RESPONSES],
     next_response: usize,
@@ -115,6 +121,7 @@ impl Path {
             datagrams_received: 0,
             datagrams_sent: 0,
             max_datagram_size: MIN_DATAGRAM_SIZE,
+            size_search: None,
             ecn: EcnValidation::new(),
             responses: [None; MAX_RESPONSES],
             next_response: 0,
@@ -240,6 +247,64 @@ impl Path {
     /// Sets the largest UDP payload that is sent on this path; never below 1200.
     pub fn set_max_datagram_size(&mut self, size: usize) {
         self.max_datagram_size = size.max(MIN_DATAGRAM_SIZE);
+    }
+
+    /// Lets datagrams grow up to `bound`: by discovery among `sizes`, or at once, if there are none. What the path is
+    /// known to carry stays.
+    pub fn allow_sizes(&mut self, bound: usize, sizes: &[u16]) {
+        let current = self.max_datagram_size;
+        if sizes.is_empty() {
+            self.size_search = None;
+            self.set_max_datagram_size(bound);
+        } else {
+            self.set_max_datagram_size(current.min(bound));
+            self.size_search = Some(Box::new(SizeSearch::new(current, bound, sizes)));
+        }
+    }
+
+    /// A datagram as large as may be was sent: a larger one would be of use.
+    pub fn note_full_datagram(&mut self) {
+        if let Some(search) = &mut self.size_search {
+            search.note_full();
+        }
+    }
+
+    /// The size of the datagram that is to probe this path now.
+    #[must_use]
+    pub fn next_size_probe(&self, now: Time) -> Option<usize> {
+        self.size_search.as_ref()?.next_probe(now)
+    }
+
+    /// A probe of `size` bytes was sent.
+    pub fn on_size_probe_sent(&mut self, size: usize) {
+        if let Some(search) = &mut self.size_search {
+            search.on_probe_sent(size);
+        }
+    }
+
+    /// Gives up the probe that is under way, without counting it.
+    pub fn forget_size_probe(&mut self) {
+        if let Some(search) = &mut self.size_search {
+            search.forget_probe();
+        }
+    }
+
+    /// Takes what was learnt of sizes. Returns whether the largest datagram changed.
+    pub fn on_size_report(&mut self, now: Time, report: &SizeReport) -> bool {
+        let size = self.size_search.as_mut().and_then(|search| search.on_report(now, report));
+        let changed = size.is_some_and(|size| size != self.max_datagram_size);
+        if let Some(size) = size {
+            self.set_max_datagram_size(size);
+        }
+        changed
+    }
+
+    /// The path does not take a datagram of `size` bytes.
+    pub fn exclude_size(&mut self, size: usize) {
+        let allowed = self.size_search.as_mut().map(|search| search.exclude(size));
+        if self.max_datagram_size >= size {
+            self.set_max_datagram_size(allowed.unwrap_or(MIN_DATAGRAM_SIZE));
+        }
     }
 
     /// What is known of ECN on this path.

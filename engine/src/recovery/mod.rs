@@ -80,6 +80,8 @@ pub struct SentPacket {
     pub in_flight: bool,
     /// How its datagram was marked.
     pub ecn: Ecn,
+    /// Whether it probes for a larger datagram: its loss says nothing of congestion (RFC 9000 section 14.4).
+    pub size_probe: bool,
 }
 
 /// The state of the handshake as far as timers need it.

@@ -271,14 +271,17 @@ impl<F: Clone> SentPackets<F> {
                     entry.state = State::Lost;
                     let entry = *entry;
                     self.settle(&entry.packet);
-                    let persistent = self.extends_persistent_congestion(&entry.packet, at);
+                    let probe = entry.packet.size_probe;
+                    let persistent = !probe && self.extends_persistent_congestion(&entry.packet, at);
                     // RFC 9002 section 6.1: only packets in flight are declared lost. Others just leave the log.
                     if entry.packet.in_flight {
-                        let losses = losses.get_or_insert_default();
-                        losses.packets += 1;
-                        losses.bytes += entry.packet.size as u64;
-                        losses.largest_sent_time = losses.largest_sent_time.max(entry.packet.time);
-                        losses.persistent |= persistent;
+                        if !probe {
+                            let losses = losses.get_or_insert_default();
+                            losses.packets += 1;
+                            losses.bytes += entry.packet.size as u64;
+                            losses.largest_sent_time = losses.largest_sent_time.max(entry.packet.time);
+                            losses.persistent |= persistent;
+                        }
                         let by_threshold = later >= PACKET_THRESHOLD;
                         let fate = if by_threshold { PacketFate::LostByThreshold } else { PacketFate::LostByTime };
                         feedback.resolved(self.space, &entry.packet, fate);
@@ -459,7 +462,7 @@ mod tests {
         let pn = sent.next();
         frames.extend([pn, pn]);
         sent.on_sent(
-            SentPacket { pn, time: pn, size: 1200, ack_eliciting, in_flight: ack_eliciting, ecn: Ecn::NotEct },
+            SentPacket { pn, time: pn, size: 1200, ack_eliciting, in_flight: ack_eliciting, ..SentPacket::default() },
             frames,
         );
         pn

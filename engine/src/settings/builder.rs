@@ -1,5 +1,6 @@
 //! Settings one by one.
 
+use alloc::vec::Vec;
 use core::net::{SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
@@ -42,6 +43,7 @@ setters! {
     initial_max_streams_uni: u64,
     send_buffer: u64,
     max_udp_payload_size: u16,
+    mtu_discovery_sizes: Vec<u16>,
     max_received_udp_payload_size: u16,
     initial_rtt: Duration,
     max_ack_delay: Duration,

@@ -1,5 +1,6 @@
 //! The settings of one end's transport.
 
+use alloc::vec::Vec;
 use core::net::{SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
@@ -40,9 +41,13 @@ pub struct TransportSettings {
     /// Bytes written and not yet acknowledged that the engine keeps, all streams together; at least 1. Default: 8 MiB.
     pub send_buffer: u64,
     /// The largest UDP payload that we send once the handshake is complete, in bytes, where the peer takes as much:
-    /// 1200 to 65527. Until then 1200 (RFC 9000 section 14.1). There is no discovery yet: choose what the path
-    /// carries. Default: 1200, which every path carries.
+    /// 1200 to 65527. Until then 1200 (RFC 9000 section 14.1). What the path carries is discovered up to here. Default:
+    /// 1452, what Ethernet carries over IPv6.
     pub max_udp_payload_size: u16,
+    /// The sizes of UDP payload that are tried on a path, in bytes and any order, beside `max_udp_payload_size`, once
+    /// there is enough to send to fill a datagram (RFC 9000 section 14.3): at most 16 of 1200 to 65527. With none
+    /// `max_udp_payload_size` is used at once: choose what the path carries. Default: 1232, 1342, 1406, 1452.
+    pub mtu_discovery_sizes: Vec<u16>,
     /// The largest UDP payload that the peer may send us, in bytes, its `max_udp_payload_size`: 1200 to 65527 (RFC
     /// 9000 section 18.2). Lower it where the buffers of the host are smaller. Default: 65527.
     pub max_received_udp_payload_size: u16,
@@ -130,7 +135,8 @@ impl Default for TransportSettings {
             initial_max_streams_bidi: 100,
             initial_max_streams_uni: 100,
             send_buffer: 8 << 20,
-            max_udp_payload_size: 1200,
+            max_udp_payload_size: 1452,
+            mtu_discovery_sizes: Vec::from([1232, 1342, 1406, 1452]),
             max_received_udp_payload_size: 65_527,
             initial_rtt: Duration::from_millis(333),
             max_ack_delay: Duration::from_millis(25),

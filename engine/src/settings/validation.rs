@@ -63,6 +63,7 @@ impl TransportSettings {
             initial_max_streams_uni,
             send_buffer,
             max_udp_payload_size,
+            mtu_discovery_sizes,
             max_received_udp_payload_size,
             initial_rtt,
             max_ack_delay,
@@ -103,6 +104,8 @@ impl TransportSettings {
         check(MAX_STREAMS.contains(initial_max_streams_uni), "initial_max_streams_uni", STREAMS)?;
         check(*send_buffer > 0, "send_buffer", "at least 1 byte")?;
         check(UDP_PAYLOAD.contains(max_udp_payload_size), "max_udp_payload_size", UDP_PAYLOAD_RANGE)?;
+        let sizes = mtu_discovery_sizes.iter().all(|size| UDP_PAYLOAD.contains(size));
+        check(sizes && mtu_discovery_sizes.len() <= 16, "mtu_discovery_sizes", "at most 16 of 1200 to 65527 bytes")?;
         let received = UDP_PAYLOAD.contains(max_received_udp_payload_size);
         check(received, "max_received_udp_payload_size", UDP_PAYLOAD_RANGE)?;
         let rtt = Duration::from_micros(1)..=Duration::from_secs(60);

@@ -92,8 +92,8 @@ pub(crate) struct Common {
     /// The cipher suite to prefer. Default: the one that is faster for the engine.
     #[arg(long, value_name = "CIPHER")]
     cipher: Option<Cipher>,
-    /// The largest UDP payload to send, in bytes: what the path is known to carry.
-    #[arg(long, value_name = "BYTES", default_value = "1200", value_parser = clap::value_parser!(u16).range(1200..=65_507))]
+    /// The largest UDP payload to send, in bytes: what the path carries is discovered up to here.
+    #[arg(long, value_name = "BYTES", default_value = "1452", value_parser = clap::value_parser!(u16).range(1200..=65_507))]
     max_udp_payload: u16,
     /// Print JSON on standard output.
     #[arg(long)]
