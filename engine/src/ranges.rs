@@ -24,6 +24,11 @@ impl RangeSet {
         if range.is_empty() {
             return 0;
         }
+        // Packets and stream data mostly come in order.
+        if let Some(last) = self.ranges.last_mut().filter(|last| last.end == range.start) {
+            last.end = range.end;
+            return range.end - range.start;
+        }
         // The first range that touches or follows ours; the common case is at the end.
         let first = match self.ranges.last() {
             None => 0,
@@ -73,6 +78,9 @@ impl RangeSet {
     /// Whether `value` is in the set.
     #[must_use]
     pub fn contains(&self, value: u64) -> bool {
+        if self.ranges.last().is_none_or(|last| last.end <= value) {
+            return false;
+        }
         let at = self.ranges.partition_point(|r| r.end <= value);
         self.ranges.get(at).is_some_and(|r| r.start <= value)
     }

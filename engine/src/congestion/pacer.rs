@@ -16,6 +16,8 @@ pub struct Pacer {
     tokens: u64,
     /// Up to when the bucket has been filled; `None` before the first packet.
     filled: Option<Time>,
+    /// When, and for which window and round-trip time, that was done: again it would change nothing.
+    filled_for: Option<(Time, u64, u64)>,
 }
 
 /// Bytes for time: 5/4 of the window per smoothed RTT.
@@ -46,12 +48,13 @@ impl Pacer {
     /// A pacer with a full bucket, for a path that takes datagrams of `mtu` bytes.
     #[must_use]
     pub const fn new(mtu: u64) -> Self {
-        Self { mtu, tokens: 0, filled: None }
+        Self { mtu, tokens: 0, filled: None, filled_for: None }
     }
 
     /// The largest datagram that the path takes has changed.
     pub const fn on_mtu(&mut self, mtu: u64) {
         self.mtu = mtu;
+        self.filled_for = None;
     }
 
     /// Whether `bytes` may go out at `now`, with this congestion window and smoothed RTT. `bytes` may be several
@@ -61,6 +64,12 @@ impl Pacer {
     ///
     /// The time to ask again, later than `now`.
     pub fn next_send(&mut self, now: Time, bytes: u64, window: u64, smoothed_rtt: u64) -> Result<(), Time> {
+        // The packets of a batch ask one after the other; what suffices for one is within the bucket.
+        let asked = Some((now, window, smoothed_rtt));
+        if self.filled_for == asked && self.tokens >= bytes {
+            return Ok(());
+        }
+        self.filled_for = asked;
         let rate = Rate::new(window, smoothed_rtt);
         let capacity = self.mtu.saturating_mul(BURST_DATAGRAMS).max(rate.bytes_in(BURST_TIME));
         self.fill(now, rate, capacity);

@@ -173,14 +173,15 @@ impl Connection {
         let data = self.probes(space) > 0
             || self.handshake.has_data(space)
             || (space == Space::Application
-                && (self.pending.handshake_done
+                // In the order of how often each is so.
+                && (self.streams.has_data()
+                    || self.pending.handshake_done
                     || self.pending.ping
                     || self.local_ids.has_unsent()
                     || self.remote_ids.has_retiring()
                     || self.issued_tokens.has_unsent()
                     || self.streams.has_control()
-                    || self.datagrams.has_data()
-                    || self.streams.has_data()));
+                    || self.datagrams.has_data()));
         if data {
             Want::Data
         } else if self.recovery.received(space).ack_needed_now() {

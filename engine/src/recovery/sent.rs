@@ -173,7 +173,10 @@ impl<F: Clone> SentPackets<F> {
         }
         let first_frame = self.frames_start + self.frames.len() as u64;
         let frame_count = frames.len() as u64;
-        self.frames.extend(frames.drain(..));
+        // One by one: a packet carries few, and moving them in bulk costs more.
+        for frame in frames.drain(..) {
+            self.frames.push_back(frame);
+        }
         self.packets.push_back(Entry { packet, first_frame, frame_count, state: State::Outstanding });
         if self.ack_only > MAX_ACK_ONLY {
             self.forget_ack_only();

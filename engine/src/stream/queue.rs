@@ -41,6 +41,7 @@ impl StreamQueue {
     }
 
     /// Puts the stream in, at the back, or takes it out; nothing where that is so already.
+    #[inline]
     pub(super) fn set(&mut self, id: StreamId, ticket: &mut Ticket, queued: bool) {
         if queued == ticket.is_queued() {
             return;

@@ -42,6 +42,10 @@ impl Segment {
         self.start + self.bytes().len() as u64
     }
 
+    fn holds(&self, offset: u64) -> bool {
+        (self.start..self.end()).contains(&offset)
+    }
+
     /// Bytes of memory.
     fn held(&self) -> usize {
         match &self.storage {
@@ -55,6 +59,8 @@ impl Segment {
 #[derive(Debug, Default)]
 pub(super) struct SendBuffer {
     segments: VecDeque<Segment>,
+    /// The segment of the bytes last taken, as far as it is held: the next mostly lie there too.
+    taken_from: usize,
     /// Every byte below was acknowledged.
     acked_to: u64,
     /// Every byte below was sent.
@@ -150,6 +156,7 @@ impl SendBuffer {
 
     /// Takes `len` bytes of [`Self::next`] as sent.
     pub(super) fn take(&mut self, len: u64) {
+        self.taken_from = self.find(self.next().start);
         if let Some(lost) = self.lost.first() {
             self.lost.remove(lost.start..lost.end.min(lost.start + len));
         } else {
@@ -157,10 +164,17 @@ impl SendBuffer {
         }
     }
 
+    /// The segment that holds `offset`; one past the last where none does.
+    fn find(&self, offset: u64) -> usize {
+        if self.segments.get(self.taken_from).is_some_and(|segment| segment.holds(offset)) {
+            return self.taken_from;
+        }
+        self.segments.partition_point(|segment| segment.end() <= offset)
+    }
+
     /// Copies the bytes from `offset` to `out`, which must all be held.
     pub(super) fn copy(&self, mut offset: u64, mut out: &mut [u8]) {
-        let first = self.segments.partition_point(|segment| segment.end() <= offset);
-        for segment in self.segments.range(first..) {
+        for segment in self.segments.range(self.find(offset)..) {
             let within = usize::try_from(offset.saturating_sub(segment.start)).unwrap_or(usize::MAX);
             let bytes = segment.bytes().get(within..).unwrap_or_default();
             let (target, rest) = out.split_at_mut(out.len().min(bytes.len()));
@@ -197,6 +211,7 @@ impl SendBuffer {
         while let Some(segment) = self.segments.front().filter(|segment| segment.end() <= self.acked_to) {
             self.held -= segment.held();
             self.segments.pop_front();
+            self.taken_from = self.taken_from.saturating_sub(1);
         }
     }
 

@@ -46,11 +46,13 @@ impl<'a> Reader<'a> {
 
     /// The next byte, which stays unread.
     #[must_use]
+    #[inline]
     pub fn peek(&self) -> Option<u8> {
         self.input.get(self.position).copied()
     }
 
     /// The next `len` bytes.
+    #[inline]
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], UnexpectedEnd> {
         let end = self.position.checked_add(len).ok_or(UnexpectedEnd)?;
         let bytes = self.input.get(self.position..end).ok_or(UnexpectedEnd)?;
@@ -71,6 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, UnexpectedEnd> {
         let byte = self.peek().ok_or(UnexpectedEnd)?;
         self.position += 1;
@@ -88,6 +91,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A variable-length integer (RFC 9000 section 16).
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, UnexpectedEnd> {
         let first = self.peek().ok_or(UnexpectedEnd)?;
         Ok(match first >> 6 {
@@ -99,6 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A variable-length integer and as many bytes as it says.
+    #[inline]
     pub fn varint_bytes(&mut self) -> Result<&'a [u8], UnexpectedEnd> {
         let len = usize::try_from(self.varint()?).map_err(|_| UnexpectedEnd)?;
         self.bytes(len)

@@ -46,12 +46,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Takes back what was written from `position` on, an overflow included.
+    #[inline]
     pub fn truncate(&mut self, position: usize) {
         self.position = self.position.min(position);
         self.overflowed = false;
     }
 
     /// The next `len` bytes of the buffer, to be filled by the caller.
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         let start = self.position;
         match start.checked_add(len).and_then(|end| Some((end, self.buffer.get_mut(start..end)?))) {
@@ -67,6 +69,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends `bytes`.
+    #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
         if let Some(slot) = self.reserve(bytes.len()) {
             slot.copy_from_slice(bytes);
@@ -74,6 +77,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends `count` zero bytes.
+    #[inline]
     pub fn zeros(&mut self, count: usize) {
         if let Some(slot) = self.reserve(count) {
             slot.fill(0);
@@ -81,6 +85,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends one byte.
+    #[inline]
     pub fn u8(&mut self, value: u8) {
         self.bytes(&[value]);
     }
@@ -97,6 +102,7 @@ impl<'a> Writer<'a> {
 
     /// Appends the shortest variable-length integer for `value` (RFC 9000 section 16). A value above
     /// [`varint::MAX`](super::varint::MAX) counts as an overflow.
+    #[inline]
     pub fn varint(&mut self, value: u64) {
         match super::varint::len(value) {
             1 => self.bytes(&[value as u8]),
