@@ -79,7 +79,9 @@ impl Connection {
         self.tell(&TraceEvent::DatagramReceived { len: datagram.len(), ecn });
         self.receive_packets(now, ecn, datagram);
         self.paths.arrive_on_active();
-        self.replay_undecryptable(now);
+        if !self.undecryptable.is_empty() {
+            self.replay_undecryptable(now);
+        }
     }
 
     /// The packets of a datagram, one after the other (RFC 9000 section 12.2).

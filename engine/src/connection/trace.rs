@@ -75,6 +75,7 @@ impl Connection {
     }
 
     /// An input begins, at `now`. What the caller's commands changed before it is recorded as theirs.
+    #[inline]
     pub(super) fn begin_turn(&mut self, now: Time) {
         if let Some(trace) = &mut self.trace {
             trace.set_now(now);
@@ -83,7 +84,14 @@ impl Connection {
     }
 
     /// An input is dealt with: what has changed is recorded.
+    #[inline]
     pub(super) fn end_turn(&mut self, cause: Cause) {
+        if self.trace.is_some() {
+            self.record_turn(cause);
+        }
+    }
+
+    fn record_turn(&mut self, cause: Cause) {
         if let Some(mut trace) = self.trace.take() {
             trace.look(self.snapshot(), cause);
             self.trace = Some(trace);

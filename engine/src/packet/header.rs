@@ -159,6 +159,13 @@ fn pn_len_bits(pn_len: usize) -> u8 {
 
 /// Writes the lowest `len` bytes of `pn`.
 fn write_pn(w: &mut Writer<'_>, pn: u64, len: usize) {
-    let bytes = pn.to_be_bytes();
-    w.bytes(bytes.len().checked_sub(len).and_then(|start| bytes.get(start..)).unwrap_or_default());
+    match len {
+        1 => w.u8(pn as u8),
+        2 => w.u16(pn as u16),
+        3 => {
+            w.u8((pn >> 16) as u8);
+            w.u16(pn as u16);
+        }
+        _ => w.u32(pn as u32),
+    }
 }

@@ -86,6 +86,7 @@ impl LocalStreams {
     }
 
     /// The limit that STREAMS_BLOCKED has to name, where one is due.
+    #[inline]
     pub(super) fn report_due(&self) -> Option<u64> {
         self.limit.filter(|_| self.refused && self.reported != self.limit)
     }
@@ -181,6 +182,7 @@ impl RemoteStreams {
         self.frozen = true;
     }
 
+    #[inline]
     fn next_limit(&self) -> u64 {
         if self.frozen {
             return self.limit;
@@ -193,6 +195,7 @@ impl RemoteStreams {
 
     /// Whether MAX_STREAMS is due. Unlike bytes, each closed stream counts at once: a peer that needs the
     /// whole window open at a time must get it.
+    #[inline]
     pub(super) fn update_due(&self) -> bool {
         self.repeat || self.next_limit() > self.limit
     }

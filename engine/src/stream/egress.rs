@@ -4,6 +4,9 @@ use super::events::EventSet;
 use super::{Chunk, Control, Pace, Streams};
 use crate::wire::Dir;
 
+/// A STREAM frame's type, and at least a byte of stream ID and two of Length.
+const MIN_HEADER: usize = 1 + 1 + 2;
+
 const DIRS: [Dir; 2] = [Dir::Bidi, Dir::Uni];
 
 impl Streams {
@@ -36,6 +39,9 @@ impl Streams {
 
     /// Takes a control frame as sent. At most 25 bytes encoded.
     pub fn next_control(&mut self) -> Option<Control> {
+        if !self.has_control() {
+            return None;
+        }
         if self.receive_window.update_due() {
             return Some(Control::MaxData { limit: self.receive_window.announce(&self.pace) });
         }
@@ -72,6 +78,10 @@ impl Streams {
     /// two-byte Length included. `None` where nothing is to be sent or `room` is too small to be worthwhile; 64
     /// bytes always suffice.
     pub fn next_data(&mut self, room: usize) -> Option<Chunk> {
+        // Most packets are full after one chunk.
+        if room < MIN_HEADER {
+            return None;
+        }
         loop {
             let turn = self.queues.scheduler.next()?;
             let stream = self.table.get_mut(turn.id).filter(|stream| turn.is_valid(&stream.in_scheduler));

@@ -150,6 +150,7 @@ impl ReceiveWindow {
     /// Whether an announcement is due: the limit could rise by half of the window, so that updates are few (RFC 9000
     /// section 4.2), or the last one has to be repeated. What the caller allows is also announced when the peer has
     /// less than that left: nothing says that more will follow.
+    #[inline]
     pub(super) fn update_due(&self) -> bool {
         let increment = self.next_limit().saturating_sub(self.limit);
         let half = self.window / 2;
@@ -224,6 +225,7 @@ impl SendCredit {
     }
 
     /// Whether a blocked sender has yet to report the limit that blocks it.
+    #[inline]
     pub(super) fn report_due(&self) -> bool {
         self.available() == 0 && self.reported != Some(self.limit)
     }
