@@ -39,19 +39,28 @@
 //! }
 //! ```
 //!
+//! # Where to go on
+//!
+//! The programmers' guide, `GUIDE.md` beside this crate's sources and the module `guide` of its documentation, goes
+//! through all of it, with examples, and has a table for those who know ngtcp2. `examples/echo_server.rs` and
+//! `examples/echo_client.rs` are whole programs.
+//!
 //! # Floors
 //!
 //! Imports run downwards. Rooms on one floor do not import each other.
 //!
 //! - [`endpoint`]: demultiplexing, admission, Retry, version negotiation, stateless resets, the memory budget.
-//! - [`stateless`]: the datagrams that need no connection.
 //! - [`connection`]: the conductor. Ingress, egress, timers, close, events.
-//! - [`resumption`]: the sessions that a client keeps.
-//! - `packet`, `crypto`, `tls`, `token`, `stream`, `recovery`, `congestion`, `path`, `connection_id`: one concept
+//! - [`ClientConfig`], [`ServerConfig`], [`TransportSettings`]: what a caller chooses before; [`stateless`]: the
+//!   datagrams that need no connection.
+//! - [`resumption`]: the sessions that a client keeps; [`diagnostics`]: what a connection tells of itself.
+//! - [`tls`], [`token`], [`stream`], [`datagram`], [`recovery`], [`congestion`], [`path`], [`connection_id`]: one concept
 //!   of the RFCs each, with its state.
-//! - [`diagnostics`]: what a connection tells of itself, in the words of `packet` and `transport_parameters`.
-//! - [`transport_parameters`], [`version_negotiation`]: what the ends declare and agree on.
-//! - [`wire`], [`error`], [`ranges`], [`rng`], [`flood`]: the vocabulary.
+//! - [`packet`], [`crypto`]: the bytes of packets, and their protection.
+//! - [`version_negotiation`]: which version to speak.
+//! - [`transport_parameters`]: what the ends declare.
+//! - [`flood`]: the budget for what achieves nothing.
+//! - [`wire`], [`error`], [`ranges`], [`rng`]: the vocabulary.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -82,6 +91,11 @@ pub mod token;
 pub mod transport_parameters;
 pub mod version_negotiation;
 pub mod wire;
+
+/// The programmers' guide.
+#[cfg(all(any(doc, doctest), feature = "rustls"))]
+#[doc = include_str!("../GUIDE.md")]
+pub mod guide {}
 
 pub use connection::{
     ConnectError, Connection, ConnectionError, DecisionError, EarlyDataStatus, Event, Idle, KeyUpdateError,
