@@ -46,6 +46,26 @@ fn a_nat_that_changes_its_mind_is_followed() {
     assert_eq!(network.server.events.iter().filter(readable).count(), 10);
 }
 
+/// A server that has not seen the client move goes on sending to where it was: what it says there, connection IDs that
+/// it has used up among it, may be what it needs to follow.
+#[test]
+fn what_comes_to_an_address_that_the_client_has_left_is_read() {
+    let mut network = Network::default();
+    network.filter = Some(Box::new(|from, path, datagram| {
+        let sent = Sent { at: 0, path: *path, datagram: datagram.to_vec() };
+        !from.is_client() || path.remote != away() || sent.is_probe()
+    }));
+    let now = network.now;
+    network.client.connection().migrate(now, away(), Migration::Validated).unwrap();
+    network.run_for(5 * SECOND);
+    assert_eq!(network.client.paths().len(), 1);
+    assert_eq!((network.client.path(), network.server.path()), (to_server(away()), from_client(home())));
+    network.say(Side::Server, &[1; 100]);
+    network.settle();
+    assert!(network.client.events.iter().any(|event| matches!(event, Event::StreamReadable { .. })));
+    assert_eq!(network.client.path(), to_server(away()));
+}
+
 /// M4: a packet that is no probe and has the highest number moves the connection, the old path stays as the fallback
 /// and is challenged too (RFC 9000 section 9.3.3), and three times what arrived is the limit.
 #[test]

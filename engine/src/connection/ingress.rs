@@ -69,7 +69,7 @@ impl Connection {
             State::Draining { .. } | State::Drained => return,
         }
         if let Arrival::Unknown { addresses, .. } = self.paths.arrive(path, datagram.len())
-            && !self.may_arrive_from(&addresses)
+            && !self.may_arrive_from(now, &addresses)
         {
             self.stats.packets_dropped += 1;
             return self.tell(&TraceEvent::DatagramDropped { len: datagram.len() });

@@ -185,10 +185,14 @@ impl Connection {
     }
 
     /// Whether packets from a path that is not known may be authentic: once the handshake is confirmed clients move,
-    /// servers do not (RFC 9000 section 9).
-    pub(super) fn may_arrive_from(&self, addresses: &FourTuple) -> bool {
-        if self.side().is_client() || !self.is_handshake_confirmed() {
+    /// servers do not (RFC 9000 section 9). At an address that a client has left, a server that has not seen it move
+    /// still reaches it, and may need to: for connection IDs with which to follow.
+    pub(super) fn may_arrive_from(&self, now: Time, addresses: &FourTuple) -> bool {
+        if !self.is_handshake_confirmed() {
             return false;
+        }
+        if self.side().is_client() {
+            return self.paths.is_remembered(addresses, now);
         }
         let preferred = |address: Option<SocketAddr>| address.is_some_and(|ours| same_address(ours, addresses.local));
         !self.settings.disable_active_migration
@@ -201,6 +205,8 @@ impl Connection {
     pub(super) fn admit_arrival(&mut self, now: Time, used: &ConnectionId) {
         let id = match self.paths.arrival() {
             Arrival::Known(id) => Some(id),
+            // Only a client chooses its paths (RFC 9000 section 9).
+            Arrival::Unknown { .. } if self.side().is_client() => None,
             Arrival::Unknown { addresses, .. } => self.admit_path(now, addresses, used),
         };
         if let Some(path) = id.and_then(|id| self.paths.get_mut(id)) {

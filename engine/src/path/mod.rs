@@ -63,6 +63,9 @@ pub struct PathStats {
     pub validated: bool,
     /// Whether a validation is under way.
     pub validating: bool,
+    /// Whether at most three times what was received is sent on it, because the peer has not shown that it receives at
+    /// its address (RFC 9000 section 8).
+    pub amplification_limited: bool,
     /// Bytes of the datagrams sent.
     pub bytes_sent: u64,
     /// Bytes of the datagrams received.
@@ -405,6 +408,7 @@ impl Path {
             active,
             validated: self.validated,
             validating: self.validation.is_some(),
+            amplification_limited: self.limited,
             bytes_sent: self.sent,
             bytes_received: self.received,
             datagrams_sent: self.datagrams_sent,
