@@ -3,7 +3,7 @@
 //! What a target learns stays in `target/fuzz/corpus` and is where the next run starts. What breaks it is written to
 //! `target/fuzz/artifacts`; once understood it belongs into `engine/fuzz/corpus`, which every test run replays.
 //!
-//! `cargo xtask soak` is the same for an hour.
+//! `cargo xtask soak` is the same for an hour, after 100,000 seeds of random operations in the simulator.
 
 use std::env;
 use std::fs::{self, File};
@@ -23,6 +23,9 @@ const SECONDS: u64 = 20;
 
 /// What `soak` fuzzes for in all.
 const SOAK: Duration = Duration::from_secs(60 * 60);
+
+/// Seeds of random operations that `soak` runs.
+const SOAK_SEEDS: &str = "100000";
 
 /// Coverage for libFuzzer and AddressSanitizer. Both are compiler flags that are not stable yet: hence
 /// `RUSTC_BOOTSTRAP`, so that no second toolchain is needed.
@@ -52,9 +55,22 @@ pub(crate) fn soak(arguments: &[String]) -> Result<()> {
         bail!("usage: cargo xtask soak");
     }
     setup::ensure(setup::For::Tests)?;
+    simulate()?;
     let targets = targets()?;
     let at_once = available_parallelism()?.get();
     fuzz(&targets, SOAK.as_secs() * at_once as u64 / targets.len().max(1) as u64)
+}
+
+/// Runs random operations in the simulator.
+fn simulate() -> Result<()> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .env("QUILLON_SEEDS", SOAK_SEEDS)
+        // As the tests are built, so that nothing is built again.
+        .args(["test", "--workspace", "--exclude", "xtask", "--locked", "--test", "random_operations"])
+        .args(["--", "--nocapture"])
+        .current_dir(root());
+    start(&mut cargo)
 }
 
 /// Fuzzes every target for the time that a run of the tests has.

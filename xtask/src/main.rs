@@ -24,13 +24,13 @@ usage: cargo xtask <command>
 
   demo                      builds the module, moves 256 MB between two processes, prints a table
   test [--portable] [GROUP..]
-                            runs every test, or the groups named: build lint rust wasm node interop fuzz
+                            runs every test, or the groups named: build lint rust simulator wasm node interop fuzz
   setup [--yes]             lists what the machine lacks, and installs it with --yes or as root with CI=true
   wasm [--force]            builds target/wasm/quillon.wasm and quillon.baseline.wasm
   no-std                    proves that the engine builds and works where there is no standard library
   fuzz [--seconds N] [TARGET..]
                             fuzzes every target of engine/fuzz, or those named, for 20 s each
-  soak                      fuzzes for an hour
+  soak                      simulates 100,000 seeds, then fuzzes for an hour
   bench                     measures, prints a table and writes target/bench/report.json
 
 QUILLON_WASM_TOOLCHAIN=rustup|debian chooses where the compiler for the module comes from.";

@@ -19,6 +19,7 @@ pub(super) enum Group {
     Build,
     Lint,
     Rust,
+    Simulator,
     Wasm,
     Node,
     Interop,
@@ -27,8 +28,8 @@ pub(super) enum Group {
 
 impl Group {
     /// In the order in which they run.
-    pub(super) const ALL: [Self; 7] =
-        [Self::Build, Self::Lint, Self::Rust, Self::Wasm, Self::Node, Self::Interop, Self::Fuzz];
+    pub(super) const ALL: [Self; 8] =
+        [Self::Build, Self::Lint, Self::Rust, Self::Simulator, Self::Wasm, Self::Node, Self::Interop, Self::Fuzz];
 
     /// Its name on the command line.
     pub(super) fn name(self) -> &'static str {
@@ -36,6 +37,7 @@ impl Group {
             Self::Build => "build",
             Self::Lint => "lint",
             Self::Rust => "rust",
+            Self::Simulator => "simulator",
             Self::Wasm => "wasm",
             Self::Node => "node",
             Self::Interop => "interop",
@@ -49,6 +51,7 @@ impl Group {
             Self::Build => Some(22),
             Self::Lint => Some(4),
             Self::Rust => Some(7),
+            Self::Simulator => Some(5),
             Self::Wasm => None,
             Self::Node | Self::Interop => Some(8),
             Self::Fuzz => Some(6),
@@ -56,17 +59,18 @@ impl Group {
     }
 
     /// What the names of its integration tests begin with; all others are of the group `rust`.
-    fn prefix(self) -> Option<&'static str> {
+    fn prefixes(self) -> &'static [&'static str] {
         match self {
-            Self::Wasm => Some("module"),
-            Self::Interop => Some("interop"),
-            Self::Build | Self::Lint | Self::Rust | Self::Node | Self::Fuzz => None,
+            Self::Simulator => &["random_operations", "scenarios"],
+            Self::Wasm => &["module"],
+            Self::Interop => &["interop"],
+            Self::Build | Self::Lint | Self::Rust | Self::Node | Self::Fuzz => &[],
         }
     }
 
     /// The group of an integration test.
     fn of(test: &str) -> Self {
-        let named = |group: &Self| group.prefix().is_some_and(|prefix| test.starts_with(prefix));
+        let named = |group: &Self| group.prefixes().iter().any(|prefix| test.starts_with(prefix));
         Self::ALL.into_iter().find(named).unwrap_or(Self::Rust)
     }
 }
@@ -84,6 +88,11 @@ pub(super) fn run(group: Group, portable: bool) -> Tally {
         Group::Rust => {
             if tally.stands_on("module", module()) {
                 rust(&mut tally);
+            }
+        }
+        Group::Simulator => {
+            if tally.stands_on("module", module()) {
+                integration(&mut tally, Group::Simulator, portable);
             }
         }
         Group::Wasm => {
@@ -156,7 +165,7 @@ fn integration(tally: &mut Tally, group: Group, portable: bool) {
     let fits = |name: &&String| Group::of(name) == group && !(portable && name.contains("ngtcp2"));
     let names: Vec<_> = names.iter().filter(fits).collect();
     if names.is_empty() {
-        return tally.fail(format!("no integration test is named {}..", group.prefix().unwrap_or_default()));
+        return tally.fail(format!("no integration test is named {}..", group.prefixes().join(".. or ")));
     }
     let mut tests = workspace("test");
     tests.args(["--no-fail-fast", "--locked"]);
