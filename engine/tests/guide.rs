@@ -169,8 +169,10 @@ fn every_name_of_this_crate_exists() {
         let found = if is_module {
             texts.iter().any(|text| has_type(text, member) || defines(text, member, &["pub fn ", "use parse::{", ", "]))
         } else {
-            let somewhere = texts.iter().any(|text| has_member(text, member) || defines(text, member, &["setters! {"]));
-            somewhere && texts.iter().any(|text| has_type(text, of))
+            // Where the type is defined, or a part of its methods.
+            let home = |text: &&String| has_type(text, of) || defines(text, of, &["\nimpl "]);
+            texts.iter().any(|text| has_type(text, of))
+                && texts.iter().filter(home).any(|text| has_member(text, member))
         };
         assert!(found, "{name} does not exist");
         checked += 1;
