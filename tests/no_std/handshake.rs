@@ -31,7 +31,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
 }
 
-/// ring alone would ask for randomness, and packet protection needs none.
+// ring alone would ask for randomness, and packet protection needs none.
 #[cfg(feature = "ring")]
 getrandom::register_custom_getrandom!(no_randomness);
 
