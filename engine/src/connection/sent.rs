@@ -126,6 +126,10 @@ impl Feedback<SentFrame> for Fate<'_> {
         }
     }
 
+    fn spurious_congestion(&mut self) {
+        self.congestion.on_spurious_congestion();
+    }
+
     fn frame_lost(&mut self, frame: SentFrame) {
         if let Some(trace) = &mut self.trace {
             trace::marked_for_retransmit(trace, &frame);

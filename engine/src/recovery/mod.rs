@@ -18,11 +18,13 @@ mod ecn;
 mod rtt;
 mod sent;
 mod skip;
+mod spurious;
 
 pub use ack::{MAX_ACK_RANGES, ReceivedPackets};
 pub use ecn::EcnReport;
 pub use rtt::{INITIAL_RTT, Rtt};
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
@@ -124,6 +126,9 @@ pub trait Feedback<F> {
     fn losses(&mut self, losses: &Losses) {
         let _ = losses;
     }
+
+    /// Every packet whose loss made up the newest congestion event was acknowledged after all: it was only late.
+    fn spurious_congestion(&mut self) {}
 }
 
 /// What became of a packet in flight.
@@ -203,7 +208,7 @@ pub enum TimeoutOutcome {
 struct SpaceState<F> {
     sent: SentPackets<F>,
     received: ReceivedPackets,
-    marks: Marks,
+    marks: Box<Marks>,
     /// When the PTO of this space last expired.
     probed: Option<Time>,
 }
@@ -234,7 +239,7 @@ impl<F: Clone> Recovery<F> {
         let space = |space| SpaceState {
             sent: SentPackets::new(space, settings.initial_packet_number),
             received: ReceivedPackets::new(space, settings.ack_eliciting_threshold),
-            marks: Marks::default(),
+            marks: Box::default(),
             probed: None,
         };
         Self {
@@ -385,6 +390,9 @@ impl<F: Clone> Recovery<F> {
     ) -> Result<AckOutcome, TransportError> {
         let acked = self.space_mut(space).sent.mark_acked(largest, ranges)?;
         if acked.largest.is_none() && !acked.advanced {
+            if acked.spurious {
+                feedback.spurious_congestion();
+            }
             return Ok(AckOutcome::default());
         }
         // RFC 9002 section 5.1: a sample needs the largest acknowledged packet to be newly acknowledged, and an
@@ -396,6 +404,9 @@ impl<F: Clone> Recovery<F> {
             let ack_delay = self.usable_ack_delay(space, ack_delay, ctx);
             self.rtt.on_sample(now, now.saturating_sub(packet.time), ack_delay);
             feedback.rtt_updated(&self.rtt);
+        }
+        if acked.spurious {
+            feedback.spurious_congestion();
         }
         let losses = self.detect_lost(now, space, feedback);
         self.space_mut(space).sent.report_acked(feedback);
@@ -450,7 +461,7 @@ impl<F: Clone> Recovery<F> {
         let others = Space::ALL.into_iter().filter(|other| *other != space);
         let at = LossDetection {
             now,
-            delay: self.rtt.loss_delay(),
+            delay: self.rtt.loss_delay(self.space(space).sent.reordering_eighths()),
             persistent_duration: period.saturating_mul(PERSISTENT_CONGESTION_THRESHOLD),
             first_rtt_sample: self.rtt.first_sample(),
             acked_elsewhere: others.filter_map(|other| self.space(other).sent.last_acked_sent()).max(),

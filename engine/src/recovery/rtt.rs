@@ -65,11 +65,11 @@ impl Rtt {
         self.smoothed.saturating_add(self.variance.saturating_mul(4).max(GRANULARITY))
     }
 
-    /// The time threshold of loss detection (RFC 9002 section 6.1.2): 9/8 of the larger of the newest sample and
-    /// the average, and at least the timer granularity.
-    pub(super) fn loss_delay(&self) -> u64 {
+    /// The time threshold of loss detection (RFC 9002 section 6.1.2): the larger of the newest sample and the average
+    /// and some eighths of it, one unless packets come late, and at least the timer granularity.
+    pub(super) fn loss_delay(&self, eighths: u64) -> u64 {
         let rtt = self.latest.max(self.smoothed);
-        rtt.saturating_add(rtt / 8).max(GRANULARITY)
+        rtt.saturating_add((rtt / 8).saturating_mul(eighths)).max(GRANULARITY)
     }
 }
 

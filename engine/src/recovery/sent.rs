@@ -2,16 +2,18 @@
 //!
 //! Invariants:
 //! - `packets` is sorted by packet number, and its front is outstanding. After an acknowledgment no packet that lies
-//!   three or more below the largest acknowledged one is outstanding, so that the part of the log that the next
+//!   three (where packets come late, up to 64) or more below the largest acknowledged one is outstanding, so that the part of the log that the next
 //!   acknowledgment walks is what it newly resolves, plus a constant.
 //! - The frames of all logged packets lie in one log, in the packets' order; a packet holds its place in it.
 //! - `bytes_in_flight`, `ack_eliciting` and `ack_only` are sums over the outstanding packets.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::{Range, RangeInclusive};
 
-use super::{Feedback, Losses, PACKET_THRESHOLD, PacketFate, SentPacket};
+use super::spurious::LostPackets;
+use super::{Feedback, Losses, PacketFate, SentPacket};
 use crate::error::{TransportError, TransportErrorCode};
 use crate::wire::{Ecn, Space, Time};
 
@@ -60,6 +62,8 @@ pub(super) struct NewlyAcked {
     pub(super) largest: Option<SentPacket>,
     /// How many were sent with ECT(0) on this path.
     pub(super) marked: u64,
+    /// Whether every loss of the newest congestion event proved wrong.
+    pub(super) spurious: bool,
     /// Whether the largest acknowledged number grew.
     pub(super) advanced: bool,
 }
@@ -88,10 +92,12 @@ pub(super) struct SentPackets<F> {
     last_acked_sent: Option<Time>,
     /// When the first ack-eliciting packet of the unbroken run of lost packets was sent.
     lost_since: Option<Time>,
+    /// Boxed: it is of use only where packets come late.
+    lost: Box<LostPackets>,
 }
 
 impl<F: Clone> SentPackets<F> {
-    pub(super) const fn new(space: Space, first: u64) -> Self {
+    pub(super) fn new(space: Space, first: u64) -> Self {
         Self {
             space,
             first,
@@ -110,6 +116,7 @@ impl<F: Clone> SentPackets<F> {
             loss_time: None,
             last_acked_sent: None,
             lost_since: None,
+            lost: Box::default(),
         }
     }
 
@@ -141,6 +148,11 @@ impl<F: Clone> SentPackets<F> {
 
     pub(super) const fn loss_time(&self) -> Option<Time> {
         self.loss_time
+    }
+
+    /// How much of the round-trip time the time threshold adds to it, in eighths.
+    pub(super) fn reordering_eighths(&self) -> u64 {
+        self.lost.reordering.eighths
     }
 
     pub(super) const fn last_acked_sent(&self) -> Option<Time> {
@@ -194,6 +206,8 @@ impl<F: Clone> SentPackets<F> {
         }
         let oldest = self.packets.front().map_or(self.next, |entry| entry.packet.pn);
         let oldest_skipped = self.skipped.front().map_or(oldest, |range| range.start);
+        let oldest_wanted = self.lost.oldest().map_or(oldest_skipped, |lost| lost.min(oldest_skipped));
+        let highest = self.largest_acked.unwrap_or(largest).max(largest);
         let mut newly_acked = NewlyAcked { advanced: self.largest_acked < Some(largest), ..NewlyAcked::default() };
         for range in ranges {
             let (start, end) = range.into_inner();
@@ -201,8 +215,11 @@ impl<F: Clone> SentPackets<F> {
             if end >= self.next || start < self.first || self.is_skipped(start, end) {
                 return Err(NEVER_SENT);
             }
+            if !self.lost.is_empty() {
+                newly_acked.spurious |= self.lost.on_acked(start, end, highest);
+            }
             if end < oldest {
-                if end < oldest_skipped {
+                if end < oldest_wanted {
                     break;
                 }
                 continue;
@@ -256,6 +273,7 @@ impl<F: Clone> SentPackets<F> {
         self.loss_time = None;
         let largest = self.largest_acked?;
         let end = self.packets.partition_point(|entry| entry.packet.pn <= largest);
+        let threshold = self.lost.reordering.packets;
         let mut losses: Option<Losses> = None;
         for index in 0..end {
             let Some(entry) = self.packets.get_mut(index) else { break };
@@ -265,7 +283,7 @@ impl<F: Clone> SentPackets<F> {
                     // Counted in packets, not numbers: a number we skipped is no sign of reordering.
                     let later = end - 1 - index;
                     let lost_at = entry.packet.time.saturating_add(at.delay);
-                    if later < PACKET_THRESHOLD && lost_at > at.now {
+                    if later < threshold && lost_at > at.now {
                         if entry.packet.in_flight {
                             self.loss_time = Some(self.loss_time.map_or(lost_at, |time| time.min(lost_at)));
                         }
@@ -279,13 +297,14 @@ impl<F: Clone> SentPackets<F> {
                     // RFC 9002 section 6.1: only packets in flight are declared lost. Others just leave the log.
                     if entry.packet.in_flight {
                         if !probe {
+                            self.lost.on_lost(at.now, &entry.packet);
                             let losses = losses.get_or_insert_default();
                             losses.packets += 1;
                             losses.bytes += entry.packet.size as u64;
                             losses.largest_sent_time = losses.largest_sent_time.max(entry.packet.time);
                             losses.persistent |= persistent;
                         }
-                        let by_threshold = later >= PACKET_THRESHOLD;
+                        let by_threshold = later >= threshold;
                         let fate = if by_threshold { PacketFate::LostByThreshold } else { PacketFate::LostByTime };
                         feedback.resolved(self.space, &entry.packet, fate);
                         feedback.packet_lost(&entry.packet);
@@ -369,6 +388,7 @@ impl<F: Clone> SentPackets<F> {
         }
         self.bytes_in_flight = 0;
         self.lost_since = None;
+        self.lost.clear();
     }
 
     /// Drops every packet with its frames; the numbering goes on.
@@ -450,6 +470,7 @@ const NEVER_SENT: TransportError =
 
 #[cfg(test)]
 mod tests {
+    use super::super::PACKET_THRESHOLD;
     use super::*;
 
     struct Ignore;
