@@ -47,7 +47,7 @@ async function download(url, out, { ca, insecure }) {
       alpn: "hq-interop",
       verifyPeer: !insecure,
       ...(ca !== undefined && { ca: readFileSync(ca) }),
-      ...(process.env.SSLKEYLOGFILE && { keylog: (line) => appendFileSync(process.env.SSLKEYLOGFILE, `${line}\n`, { mode: 0o600 }) }),
+      ...(process.env.SSLKEYLOGFILE && { onkeylog: (line) => appendFileSync(process.env.SSLKEYLOGFILE, `${line}\n`, { mode: 0o600 }) }),
     },
   );
   try {

@@ -1,15 +1,18 @@
 import {
-  Engine,
+  type Address,
   type ClientOptions,
+  type Config,
   type Connection,
   type Endpoint,
   type EndpointOptions,
+  type Engine,
   type Event,
+  type Incoming,
   type Path,
   type ServerOptions,
   type Time,
 } from "./core/index.js";
-import { deferred } from "./deferred.js";
+import { deferred, Signal } from "./deferred.js";
 import { fromEngine, networkError, QuicError } from "./error.js";
 import type { SessionPort } from "./session.js";
 import type { DatagramTransport } from "./transport/transport.js";
@@ -19,6 +22,15 @@ const MAX_TIMER = 2 ** 31 - 1;
 /** How often the engine is told the time of day, in milliseconds. */
 const CLOCK_STEP = 60_000;
 const NANOSECONDS = 1e6;
+/** Transports of an endpoint: the one in use, the one before it, for what is late, and one to move to. */
+const MAX_TRANSPORTS = 3;
+/** Engines that have trapped. */
+const broken = new WeakSet<Engine>();
+
+/** Whether an engine has trapped: what it held is lost. */
+export function isBroken(engine: Engine): boolean {
+  return broken.has(engine);
+}
 
 /** Runs a task after what is already there: datagrams that have come together are answered together. */
 const soon: (task: () => void) => void = typeof setImmediate === "function" ? setImmediate : queueMicrotask;
@@ -34,9 +46,14 @@ export class Driver {
   readonly closed: Promise<void>;
   readonly #engine: Engine;
   readonly #endpoint: Endpoint;
-  readonly #transport: DatagramTransport;
+  /** The newest last. */
+  readonly #transports: DatagramTransport[] = [];
+  /** Clients may wait for a decision, or the endpoint is closing. */
+  readonly #incoming = new Signal();
   readonly #sessions = new Map<Connection, SessionPort>();
-  readonly #onAccepted: (connection: Connection) => void;
+  /** Those that want to know of each flush. */
+  readonly #flushed = new Set<SessionPort>();
+  readonly #onAccepted: (driver: Driver, connection: Connection) => void;
   readonly #closed = deferred<undefined>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
@@ -51,38 +68,74 @@ export class Driver {
   /** Those among them whose handshake is under way. */
   readonly #opening = new Set<Connection>();
 
-  private constructor(
+  constructor(
     engine: Engine,
     options: EndpointOptions,
     transport: DatagramTransport,
-    onAccepted: (connection: Connection) => void,
+    onAccepted: (driver: Driver, connection: Connection) => void,
   ) {
     this.#engine = engine;
     this.#endpoint = engine.createEndpoint(options);
-    this.#transport = transport;
     this.#onAccepted = onAccepted;
     this.#toldUnixTime = Date.now();
     this.closed = this.#closed.promise;
+    this.addTransport(transport);
+  }
+
+  /** The engine, whose configurations and sessions this endpoint can use. */
+  get engine(): Engine {
+    return this.#engine;
+  }
+
+  get isClosing(): boolean {
+    return this.#closing || this.#ended;
+  }
+
+  /** Sends and hears on one transport more. The oldest goes where there are too many. */
+  addTransport(transport: DatagramTransport): void {
+    if (this.#ended) {
+      throw endpointClosed();
+    }
+    const [oldest] = this.#transports;
+    if (oldest !== undefined && this.#transports.length === MAX_TRANSPORTS) {
+      this.removeTransport(oldest);
+    }
+    this.#transports.push(transport);
     transport.start({
       onDatagram: (datagram, path, ecn) => {
         this.#run(() => {
           this.#endpoint.receive(this.now(), path, ecn, datagram);
         });
+        this.#incoming.notify();
       },
       onError: (error) => {
         this.#onNetworkError(error);
       },
     });
+    this.#updateRef();
   }
 
-  /** Makes an instance of the engine, so that a failure of one endpoint is no other's. */
-  static async start(
-    module: WebAssembly.Module,
-    options: EndpointOptions,
-    transport: DatagramTransport,
-    onAccepted: (connection: Connection) => void,
-  ): Promise<Driver> {
-    return new Driver(await Engine.load(module), options, transport, onAccepted);
+  /** Gives a transport up. */
+  removeTransport(transport: DatagramTransport): void {
+    const index = this.#transports.indexOf(transport);
+    if (index >= 0) {
+      this.#transports.splice(index, 1);
+      transport.close().catch(() => undefined);
+    }
+  }
+
+  /** The next client that waits for a decision; `null` when the endpoint closes. */
+  async nextIncoming(): Promise<Incoming | null> {
+    for (;;) {
+      if (this.isClosing) {
+        return null;
+      }
+      const incoming = this.call(() => this.#endpoint.pollIncoming());
+      if (incoming !== null) {
+        return incoming;
+      }
+      await this.#incoming.wait();
+    }
   }
 
   /** Nanoseconds on the runtime's monotonic clock. */
@@ -100,7 +153,7 @@ export class Driver {
   }
 
   /** Opens a connection. */
-  connect(options: ClientOptions, serverName: string, path: Path): Connection {
+  connect(options: ClientOptions | Config, serverName: string, path: Path): Connection {
     const connection = this.call(() => this.#endpoint.connect(this.now(), options, serverName, path));
     this.wake();
     return connection;
@@ -109,6 +162,9 @@ export class Driver {
   /** Takes a connection's events from now on. */
   add(connection: Connection, port: SessionPort): void {
     this.#sessions.set(connection, port);
+    if (port.onFlush !== undefined) {
+      this.#flushed.add(port);
+    }
     this.#opening.add(connection);
     this.#live.add(connection);
     this.#updateRef();
@@ -147,6 +203,7 @@ export class Driver {
       return;
     }
     this.#closing = true;
+    this.#incoming.notify();
     this.#keepRunning ||= keepRunning;
     if (this.#listening) {
       this.listen(null);
@@ -161,9 +218,14 @@ export class Driver {
       return;
     }
     this.#ended = true;
+    if (error.code === "ERR_QUIC_ENGINE") {
+      broken.add(this.#engine);
+    }
+    this.#incoming.notify();
     clearTimeout(this.#timer);
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
+    this.#flushed.clear();
     for (const session of sessions) {
       session.fail(error);
     }
@@ -172,7 +234,8 @@ export class Driver {
     } catch {
       // A trapped engine frees nothing; it goes as a whole.
     }
-    this.#closed.resolve(this.#transport.close().then(() => undefined));
+    const closing = this.#transports.splice(0).map((transport) => transport.close());
+    this.#closed.resolve(Promise.allSettled(closing).then(() => undefined));
   }
 
   /** Gives the engine an input. That it refuses one is a defect, and the end. */
@@ -198,13 +261,16 @@ export class Driver {
       let event: Event | null;
       do {
         this.#endpoint.transmit(this.now(), (datagram, path, ecn) => {
-          this.#transport.send(datagram, path, ecn);
+          this.#transportFor(path.local)?.send(datagram, path, ecn);
         });
         event = this.#endpoint.pollEvent();
         for (let next = event; next !== null; next = this.#endpoint.pollEvent()) {
           this.#dispatch(next);
         }
       } while (event !== null);
+      for (const session of this.#flushed) {
+        session.onFlush?.();
+      }
       this.#setTimer();
     } catch (error) {
       this.destroy(fromEngine(error));
@@ -215,13 +281,26 @@ export class Driver {
     }
   }
 
+  /** The transport of one of our addresses. */
+  #transportFor(local: Address): DatagramTransport | undefined {
+    if (this.#transports.length > 1) {
+      const isLocal = (own: Address) => own.port === local.port && own.address === local.address;
+      const found = this.#transports.find((transport) => isLocal(transport.local));
+      if (found !== undefined) {
+        return found;
+      }
+    }
+    return this.#transports[0];
+  }
+
   #dispatch(event: Event): void {
     const { connection } = event;
     if (event.type === "accepted") {
-      this.#onAccepted(connection);
+      this.#onAccepted(this, connection);
     } else if (event.type === "handshake-complete") {
       this.#opening.delete(connection);
     } else if (event.type === "closed") {
+      this.#forgetFlush(connection);
       this.#opening.delete(connection);
       this.#live.delete(connection);
       this.#updateRef();
@@ -229,6 +308,13 @@ export class Driver {
     this.#sessions.get(connection)?.onEvent(event);
     if (event.type === "drained") {
       this.#sessions.delete(connection);
+    }
+  }
+
+  #forgetFlush(connection: Connection): void {
+    const port = this.#sessions.get(connection);
+    if (port !== undefined) {
+      this.#flushed.delete(port);
     }
   }
 
@@ -253,7 +339,9 @@ export class Driver {
   /** What lingers after the last session, to answer late packets, does not keep the process running. */
   #updateRef(): void {
     const ref = this.#listening || this.#keepRunning || this.#live.size > 0;
-    this.#transport.setRef(ref);
+    for (const transport of this.#transports) {
+      transport.setRef(ref);
+    }
     if (ref) {
       this.#timer?.ref();
     } else {
@@ -278,6 +366,7 @@ export class Driver {
     for (const connection of this.#opening) {
       this.#live.delete(connection);
       this.#sessions.get(connection)?.fail(error);
+      this.#forgetFlush(connection);
       this.#sessions.delete(connection);
     }
     this.#opening.clear();

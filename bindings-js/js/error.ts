@@ -26,6 +26,14 @@ export type QuicErrorCode =
   | "ERR_QUIC_NETWORK"
   /** A setting, a certificate or a key makes no sense. */
   | "ERR_QUIC_INVALID_OPTIONS"
+  /** It is too early or too late for this, or the wrong end. */
+  | "ERR_QUIC_INVALID_STATE"
+  /** The peer does not take part in this extension. */
+  | "ERR_QUIC_UNSUPPORTED"
+  /** The server did not take the early data: send again, on streams that are new. */
+  | "ERR_QUIC_EARLY_DATA_REJECTED"
+  /** Nothing came back on the path that the session was to move to; it goes on where it is. */
+  | "ERR_QUIC_MIGRATION_FAILED"
   /** The engine failed; its sessions are lost, and a new endpoint gets a new one. */
   | "ERR_QUIC_ENGINE";
 
@@ -163,6 +171,11 @@ export function streamError(code: "ERR_QUIC_STREAM_RESET" | "ERR_QUIC_STREAM_STO
 /** What the engine says of sessions and streams that are over. */
 const GONE = new Set<string>(["QUILLON_ERR_CLOSED", "QUILLON_ERR_INVALID_HANDLE", "QUILLON_ERR_UNKNOWN_STREAM"]);
 
+const CODES: Readonly<Record<string, QuicErrorCode | undefined>> = {
+  QUILLON_ERR_INVALID_STATE: "ERR_QUIC_INVALID_STATE",
+  QUILLON_ERR_UNSUPPORTED: "ERR_QUIC_UNSUPPORTED",
+};
+
 /** What a call of the engine threw, in this layer's words. */
 export function fromEngine(error: unknown): QuicError {
   if (error instanceof QuicError) {
@@ -181,7 +194,8 @@ export function fromEngine(error: unknown): QuicError {
   if (GONE.has(error.code)) {
     return sessionClosed();
   }
-  return new QuicError(error.message, { code: "ERR_QUIC_INVALID_OPTIONS", cause: error });
+  const code = CODES[error.code] ?? "ERR_QUIC_INVALID_OPTIONS";
+  return new QuicError(error.message, { code, cause: error });
 }
 
 /** What to do about the system's errors. */

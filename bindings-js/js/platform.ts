@@ -1,6 +1,6 @@
 // What the runtime gives: the module's file, trusted certificates, names, sockets. Node's; a page will have another.
 import { lookup } from "node:dns/promises";
-import { rootCertificates } from "node:tls";
+import * as tls from "node:tls";
 
 import { compile, parseIP, type Address } from "./core/index.js";
 import { networkError, QuicError } from "./error.js";
@@ -20,9 +20,12 @@ export function engineModule(): Promise<WebAssembly.Module> {
   return module;
 }
 
-/** The certificates that the runtime trusts. */
+/** The certificates that the system trusts, or else those that come with the runtime. */
 export function defaultRoots(): readonly Uint8Array[] {
-  roots ??= certificates(rootCertificates, "ca");
+  // Node 22.15 and later.
+  const { getCACertificates } = tls as { getCACertificates?: (type: "system") => string[] };
+  const system = getCACertificates?.("system") ?? [];
+  roots ??= certificates(system.length > 0 ? system : tls.rootCertificates, "ca");
   return roots;
 }
 

@@ -1,4 +1,4 @@
-import type { Connection, Dir } from "./core/index.js";
+import type { Connection, Dir, Priority } from "./core/index.js";
 import { Signal } from "./deferred.js";
 import { fromEngine, QuicError, streamError } from "./error.js";
 
@@ -64,6 +64,14 @@ export class SendPart {
     this.#acknowledged = true;
     this.#progress.notify();
     this.#ended();
+  }
+
+  setPriority(priority: Priority): void {
+    if (!this.#acknowledged) {
+      this.#call(() => {
+        this.#host.connection.setPriority(this.#id, priority);
+      });
+    }
   }
 
   reset(code: bigint): void {
@@ -302,6 +310,8 @@ export interface QuicSendStream {
   readonly writable: WritableStream<Uint8Array>;
   /** Gives our part up with an application code. */
   resetStream(code?: bigint | number): void;
+  /** Sets what is sent first. */
+  setPriority(priority: Priority): void;
 }
 
 /** A stream on which the peer sends. */
@@ -309,6 +319,8 @@ export interface QuicReceiveStream {
   /** The stream's number in its session. */
   readonly id: bigint;
   readonly direction: Dir;
+  /** Whether the peer sent it before the handshake was complete: an attacker may have sent it a second time. */
+  readonly early: boolean;
   /** Gives bytes. The peer may send as many more only as are read. */
   readonly readable: ReadableStream<Uint8Array>;
   /** Asks the peer to stop, with an application code. */
@@ -319,14 +331,16 @@ export interface QuicReceiveStream {
 export class QuicStream implements QuicSendStream, QuicReceiveStream {
   readonly id: bigint;
   readonly direction = "bidi";
+  readonly early: boolean;
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
   readonly #send: SendPart;
   readonly #receive: ReceivePart;
 
   /** For the session: streams come from `createBidirectionalStream` and `incomingBidirectionalStreams`. */
-  constructor(id: bigint, send: SendPart, receive: ReceivePart) {
+  constructor(id: bigint, send: SendPart, receive: ReceivePart, early: boolean) {
     this.id = id;
+    this.early = early;
     this.readable = receive.readable;
     this.writable = send.writable;
     this.#send = send;
@@ -335,6 +349,10 @@ export class QuicStream implements QuicSendStream, QuicReceiveStream {
 
   resetStream(code: bigint | number = NO_CODE): void {
     this.#send.reset(BigInt(code));
+  }
+
+  setPriority(priority: Priority): void {
+    this.#send.setPriority(priority);
   }
 
   stopSending(code: bigint | number = NO_CODE): void {
@@ -357,7 +375,7 @@ export class StreamFactory {
     return this.#streams.get(id);
   }
 
-  bidirectional(id: bigint): QuicStream {
+  bidirectional(id: bigint, early = false): QuicStream {
     let parts = 2;
     const ended = () => {
       parts--;
@@ -368,7 +386,7 @@ export class StreamFactory {
     const send = new SendPart(this.#host, id, ended);
     const receive = new ReceivePart(this.#host, id, ended);
     this.#enter(id, new StreamState({ send, receive }));
-    return new QuicStream(id, send, receive);
+    return new QuicStream(id, send, receive, early);
   }
 
   outgoing(id: bigint): QuicSendStream {
@@ -381,15 +399,19 @@ export class StreamFactory {
       resetStream: (code = NO_CODE) => {
         send.reset(BigInt(code));
       },
+      setPriority: (priority) => {
+        send.setPriority(priority);
+      },
     };
   }
 
-  incoming(id: bigint): QuicReceiveStream {
+  incoming(id: bigint, early: boolean): QuicReceiveStream {
     const receive = new ReceivePart(this.#host, id, () => this.#streams.delete(id));
     this.#enter(id, new StreamState({ receive }));
     return {
       id,
       direction: "uni",
+      early,
       readable: receive.readable,
       stopSending: (code = NO_CODE) => {
         receive.stopSending(BigInt(code));
@@ -397,9 +419,14 @@ export class StreamFactory {
     };
   }
 
+  /** Ends every stream, and those that come. */
+  close(error: QuicError): void {
+    this.#closed = error;
+    this.failAll(error);
+  }
+
   /** Ends every stream. */
   failAll(error: QuicError): void {
-    this.#closed = error;
     for (const stream of [...this.#streams.values()]) {
       stream.fail(error);
     }

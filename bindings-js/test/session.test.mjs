@@ -37,7 +37,7 @@ const nothing = () => undefined;
 
 test("a megabyte comes back over UDP", async () => {
   const lines = [];
-  const { session, info, peer, end } = await pair(echo, { client: { keylog: (line) => lines.push(line) } });
+  const { session, info, peer, end } = await pair(echo, { client: { onkeylog: (line) => lines.push(line) } });
   assert.deepEqual([info.protocol, info.servername, info.remote.address], ["test", "localhost", "127.0.0.1"]);
   const stream = await session.createBidirectionalStream();
   assert.ok(stream instanceof QuicStream && stream.id === 0n && stream.direction === "bidi");

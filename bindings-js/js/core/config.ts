@@ -1,5 +1,6 @@
 import { ADMISSION, CLIENT_AUTHENTICATION, CONGESTION, ConfigBytes, ConfigKey, QLOG, Role } from "./constants.js";
 import type { Instance } from "./instance.js";
+import { Owned } from "./owned.js";
 import { ADDRESS_LEN, encodeAddress, type Address } from "./path.js";
 import type { SavedSession } from "./saved.js";
 
@@ -132,14 +133,12 @@ export interface EndpointOptions {
 }
 
 /** Names one configuration in the engine; frees it when it is disposed of. */
-export class Config {
+export class Config extends Owned {
   readonly #instance: Instance;
-  /** The engine's handle. */
-  readonly handle: number;
 
   constructor(instance: Instance, role: number) {
+    super(instance, instance.check(instance.exports.quillon_config_new(role)), "quillon_config_free");
     this.#instance = instance;
-    this.handle = instance.check(instance.exports.quillon_config_new(role));
   }
 
   /** Appends to the list under a key. */
@@ -148,11 +147,6 @@ export class Config {
       this.setBytes(key, value);
     }
     return this;
-  }
-
-  /** Gives the configuration up. What was made with it lives on. */
-  free(): void {
-    this.#instance.check(this.#instance.exports.quillon_config_free(this.handle));
   }
 
   /** Has the next connection resume a session; it came from a connection with this configuration. */
@@ -164,10 +158,6 @@ export class Config {
   /** Has the next connection show an address token of the server. */
   setToken(token: Uint8Array): this {
     return this.setBytes(ConfigBytes.TOKEN, token);
-  }
-
-  [Symbol.dispose](): void {
-    this.free();
   }
 
   /** Calls with a configuration's handle: a caller's own, or one that is made and freed. */
