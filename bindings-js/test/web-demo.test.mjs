@@ -13,7 +13,8 @@ test("the page's transfer delivers every byte", async () => {
   const identity = { certificate: data("server.der"), privateKey: data("server_key.der"), authority: data("ca.der") };
   const report = await transfer(engine, identity, 2_000_000);
   assert.equal(report.received, report.sent);
-  assert.ok(report.datagrams >= 2_000_000 / 1200);
+  // A packet is no longer than Ethernet has them.
+  assert.ok(report.datagrams >= 2_000_000 / 1500);
 });
 
 test("the page's server gives what the page asks for, and nothing outside", async () => {
