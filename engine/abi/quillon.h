@@ -216,6 +216,24 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_QLOG                                53u
 /* 1: record what happens as lines of text; 0: do not (the default). */
 #define QUILLON_CONFIG_TEXT_LOG                            54u
+/* The largest UDP payload that the peer may send, in bytes. */
+#define QUILLON_CONFIG_MAX_RECEIVED_UDP_PAYLOAD_SIZE       55u
+/* The power of two that the delays in ACK frames are divided by, 0 to 20. */
+#define QUILLON_CONFIG_ACK_DELAY_EXPONENT                  56u
+/* How many packets arrive before an acknowledgement is not held back any more. */
+#define QUILLON_CONFIG_ACK_ELICITING_THRESHOLD             57u
+/* How many of the peer's connection IDs are kept, 2 to 8. */
+#define QUILLON_CONFIG_ACTIVE_CONNECTION_ID_LIMIT          58u
+/* 1: the QUIC bit may be anything, both ways (the default); 0: it is one. */
+#define QUILLON_CONFIG_GREASE_QUIC_BIT                     59u
+/* 1: packets are padded, so that sizes tell nothing; 0: they are not (the default). */
+#define QUILLON_CONFIG_PAD_PACKETS                         60u
+/* At a client that tries again after a Version Negotiation packet: the version of its first attempt. */
+#define QUILLON_CONFIG_ORIGINAL_VERSION                    61u
+/* What gives way when too many datagrams wait to be sent: QUILLON_DROP_*. */
+#define QUILLON_CONFIG_DATAGRAM_SEND_POLICY                62u
+/* The same when too many wait to be read. */
+#define QUILLON_CONFIG_DATAGRAM_RECEIVE_POLICY             63u
 
 /* An application protocol's name; appended to the list. */
 #define QUILLON_CONFIG_ALPN                64u
@@ -231,7 +249,7 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_VERSIONS            69u
 /* The versions to change to where the peer allows, 4 bytes each, the best first. */
 #define QUILLON_CONFIG_PREFERRED_VERSIONS  70u
-/* An address token of the server, from an earlier connection; good once. */
+/* An address token of the server, from an earlier connection; good once. Empty: none. */
 #define QUILLON_CONFIG_TOKEN               71u
 /* The key of address tokens, 32 bytes; 32 more for the previous one, which is still accepted. */
 #define QUILLON_CONFIG_TOKEN_KEY           72u
@@ -248,6 +266,11 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONGESTION_CUBIC    0u
 /* NewReno. */
 #define QUILLON_CONGESTION_NEW_RENO 1u
+
+/* Those that have waited longest: the default of those to be read. */
+#define QUILLON_DROP_OLDEST 0u
+/* The new one: the default of those to be sent. */
+#define QUILLON_DROP_NEWEST 1u
 
 /* None: the default. */
 #define QUILLON_QLOG_NONE  0u
@@ -282,7 +305,7 @@ int32_t quillon_config_set_number(uint32_t config, uint32_t key, uint64_t value)
 /* Sets the bytes under a key from 64 on, or appends them where the key names a list. */
 int32_t quillon_config_set_bytes(uint32_t config, uint32_t key, const uint8_t *value, uint32_t len);
 
-/* Has a client resume this session, of quillon_session_take: one connection can. */
+/* Has a client resume this session, of quillon_session_take: one connection can. 0: none. */
 int32_t quillon_config_set_session(uint32_t config, uint32_t session);
 
 /* After QUILLON_EVENT_NEW_SESSION, before the next poll: keeps the session. Returns its handle. */
@@ -486,7 +509,7 @@ int32_t quillon_incoming_ignore(uint32_t endpoint, uint32_t incoming);
 #define QUILLON_CLOSED_IDLE_TIMEOUT        5u
 /* The handshake took too long. */
 #define QUILLON_CLOSED_HANDSHAKE_TIMEOUT   6u
-/* The server speaks no version of ours. */
+/* The server speaks no version of ours; the data ends with those that it speaks, such as 0x00000001. */
 #define QUILLON_CLOSED_VERSION_NEGOTIATION 7u
 /* The peer has lost the connection's state. */
 #define QUILLON_CLOSED_STATELESS_RESET     8u

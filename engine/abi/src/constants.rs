@@ -158,6 +158,24 @@ constants! {
         QUILLON_CONFIG_QLOG = 53,
         /// 1: record what happens as lines of text; 0: do not (the default).
         QUILLON_CONFIG_TEXT_LOG = 54,
+        /// The largest UDP payload that the peer may send, in bytes.
+        QUILLON_CONFIG_MAX_RECEIVED_UDP_PAYLOAD_SIZE = 55,
+        /// The power of two that the delays in ACK frames are divided by, 0 to 20.
+        QUILLON_CONFIG_ACK_DELAY_EXPONENT = 56,
+        /// How many packets arrive before an acknowledgement is not held back any more.
+        QUILLON_CONFIG_ACK_ELICITING_THRESHOLD = 57,
+        /// How many of the peer's connection IDs are kept, 2 to 8.
+        QUILLON_CONFIG_ACTIVE_CONNECTION_ID_LIMIT = 58,
+        /// 1: the QUIC bit may be anything, both ways (the default); 0: it is one.
+        QUILLON_CONFIG_GREASE_QUIC_BIT = 59,
+        /// 1: packets are padded, so that sizes tell nothing; 0: they are not (the default).
+        QUILLON_CONFIG_PAD_PACKETS = 60,
+        /// At a client that tries again after a Version Negotiation packet: the version of its first attempt.
+        QUILLON_CONFIG_ORIGINAL_VERSION = 61,
+        /// What gives way when too many datagrams wait to be sent: `QUILLON_DROP_*`.
+        QUILLON_CONFIG_DATAGRAM_SEND_POLICY = 62,
+        /// The same when too many wait to be read.
+        QUILLON_CONFIG_DATAGRAM_RECEIVE_POLICY = 63,
     }
 
     /// Keys of `quillon_config_set_bytes`.
@@ -176,7 +194,7 @@ constants! {
         QUILLON_CONFIG_VERSIONS = 69,
         /// The versions to change to where the peer allows, 4 bytes each, the best first.
         QUILLON_CONFIG_PREFERRED_VERSIONS = 70,
-        /// An address token of the server, from an earlier connection; good once.
+        /// An address token of the server, from an earlier connection; good once. Empty: none.
         QUILLON_CONFIG_TOKEN = 71,
         /// The key of address tokens, 32 bytes; 32 more for the previous one, which is still accepted.
         QUILLON_CONFIG_TOKEN_KEY = 72,
@@ -196,6 +214,14 @@ constants! {
         QUILLON_CONGESTION_CUBIC = 0,
         /// NewReno.
         QUILLON_CONGESTION_NEW_RENO = 1,
+    }
+
+    /// Values of `QUILLON_CONFIG_DATAGRAM_SEND_POLICY` and `QUILLON_CONFIG_DATAGRAM_RECEIVE_POLICY`.
+    DROP_POLICIES: u32 {
+        /// Those that have waited longest: the default of those to be read.
+        QUILLON_DROP_OLDEST = 0,
+        /// The new one: the default of those to be sent.
+        QUILLON_DROP_NEWEST = 1,
     }
 
     /// Values of `QUILLON_CONFIG_QLOG`.
@@ -418,7 +444,7 @@ constants! {
         QUILLON_CLOSED_IDLE_TIMEOUT = 5,
         /// The handshake took too long.
         QUILLON_CLOSED_HANDSHAKE_TIMEOUT = 6,
-        /// The server speaks no version of ours.
+        /// The server speaks no version of ours; the data ends with those that it speaks, such as 0x00000001.
         QUILLON_CLOSED_VERSION_NEGOTIATION = 7,
         /// The peer has lost the connection's state.
         QUILLON_CLOSED_STATELESS_RESET = 8,

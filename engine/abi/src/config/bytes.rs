@@ -17,7 +17,8 @@ const MAX_ENTRY_LEN: usize = 1 << 20;
 impl Config {
     /// Sets the bytes under `key`, or appends them where the key names a list.
     pub(super) fn set_bytes(&mut self, key: u32, value: &[u8]) -> Result<(), Failure> {
-        if value.is_empty() || value.len() > MAX_ENTRY_LEN {
+        let may_be_empty = key == QUILLON_CONFIG_TOKEN;
+        if (value.is_empty() && !may_be_empty) || value.len() > MAX_ENTRY_LEN {
             return Err(Failure::invalid("the value is empty or too long"));
         }
         match key {

@@ -153,12 +153,12 @@ pub unsafe extern "C" fn quillon_config_set_bytes(config: u32, key: u32, value: 
 }
 
 /// Has a client resume a session of an earlier connection with the same configuration, which may be in use. One
-/// connection can: for a later one the session is passed over.
+/// connection can: for a later one the session is passed over. 0: has it resume none.
 #[unsafe(no_mangle)]
 pub extern "C" fn quillon_config_set_session(config: u32, session: u32) -> i32 {
     call(|instance| {
-        let session = instance.sessions.find(session)?.clone();
-        instance.configs.find(config)?.session = Some(session);
+        let session = if session == 0 { None } else { Some(instance.sessions.find(session)?.clone()) };
+        instance.configs.find(config)?.session = session;
         Ok(0)
     })
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use quillon::congestion::CongestionControl;
 use quillon::diagnostics::{QlogSchema, QlogSettings, TextLogSettings};
 use quillon::tls::rustls::ClientAuthentication;
-use quillon::{Admission, FlowControl};
+use quillon::wire::Version;
+use quillon::{Admission, DropPolicy, FlowControl};
 
 use super::Config;
 use crate::constants::*;
@@ -24,6 +25,7 @@ impl Config {
     pub(super) fn set_number(&mut self, key: u32, value: u64) -> Result<(), Failure> {
         let found = self.set_limit(key, value)?
             || self.set_transport(key, value)?
+            || self.set_wire(key, value)?
             || self.set_tls(key, value)?
             || self.set_endpoint(key, value)?;
         if found { Ok(()) } else { Err(Failure::invalid("the configuration has no number under this key")) }
@@ -52,6 +54,8 @@ impl Config {
             QUILLON_CONFIG_MAX_DATAGRAM_FRAME_SIZE => transport.datagrams.max_frame_size = varint(value)?,
             QUILLON_CONFIG_DATAGRAM_SEND_BUFFER => transport.datagrams.send_buffer = value,
             QUILLON_CONFIG_DATAGRAM_RECEIVE_BUFFER => transport.datagrams.receive_buffer = value,
+            QUILLON_CONFIG_DATAGRAM_SEND_POLICY => transport.datagrams.send_policy = drop_policy(value)?,
+            QUILLON_CONFIG_DATAGRAM_RECEIVE_POLICY => transport.datagrams.receive_policy = drop_policy(value)?,
             QUILLON_CONFIG_FLOOD_BURST => transport.floods.burst = within(value, 1, u64::from(u32::MAX))?,
             QUILLON_CONFIG_FLOOD_RATE => transport.floods.refill_per_second = within(value, 0, u64::from(u32::MAX))?,
             _ => return Ok(false),
@@ -106,6 +110,28 @@ impl Config {
         Ok(true)
     }
 
+    /// What packets and acknowledgments look like.
+    fn set_wire(&mut self, key: u32, value: u64) -> Result<bool, Failure> {
+        let transport = &mut self.transport;
+        match key {
+            QUILLON_CONFIG_MAX_RECEIVED_UDP_PAYLOAD_SIZE => {
+                transport.max_received_udp_payload_size = within(value, 1200, u64::from(u16::MAX))?;
+            }
+            QUILLON_CONFIG_ACK_DELAY_EXPONENT => transport.ack_delay_exponent = within(value, 0, 20)?,
+            QUILLON_CONFIG_ACK_ELICITING_THRESHOLD => {
+                transport.ack_eliciting_threshold = within(value, 1, u64::from(u16::MAX))?;
+            }
+            QUILLON_CONFIG_ACTIVE_CONNECTION_ID_LIMIT => transport.active_connection_id_limit = within(value, 2, 8)?,
+            QUILLON_CONFIG_GREASE_QUIC_BIT => transport.grease_quic_bit = flag(value)?,
+            QUILLON_CONFIG_PAD_PACKETS => transport.pad_packets = flag(value)?,
+            QUILLON_CONFIG_ORIGINAL_VERSION => {
+                transport.versions.original = Some(Version(within(value, 1, u64::from(u32::MAX))?));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     fn set_tls(&mut self, key: u32, value: u64) -> Result<bool, Failure> {
         match key {
             QUILLON_CONFIG_VERIFY_PEER => self.tls.verify_nothing = !flag(value)?,
@@ -153,6 +179,14 @@ impl Config {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+}
+
+fn drop_policy(value: u64) -> Result<DropPolicy, Failure> {
+    match u32::try_from(value) {
+        Ok(QUILLON_DROP_OLDEST) => Ok(DropPolicy::Oldest),
+        Ok(QUILLON_DROP_NEWEST) => Ok(DropPolicy::Newest),
+        _ => Err(Failure::invalid("there is no such policy")),
     }
 }
 
