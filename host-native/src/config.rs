@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use quillon::TransportSettings;
 use quillon::crypto::CipherSuite;
+use quillon::wire::Version;
 
 use crate::engine::Engine;
 use crate::identity::Identity;
+use crate::session::Session;
 
 /// How connections are opened.
 #[derive(Clone, Debug)]
@@ -19,8 +21,17 @@ pub struct ClientConfig {
     pub verify_peer: bool,
     /// Cipher suites in order of preference. Default: empty, the backend's own order ([`Engine::cipher_suites`]).
     pub cipher_suites: Vec<CipherSuite>,
-    /// Transport settings.
+    /// Transport settings, the versions of QUIC among them.
     pub transport: TransportSettings,
+    /// An address token of the server, of [`Connection::token`](crate::Connection::token): it spares the server the doubt
+    /// about our address. Each is good for one connection, in the version that it came in. Default: empty, none.
+    pub token: Vec<u8>,
+    /// The session to resume: of an earlier connection of the same endpoint with the same configuration, token and
+    /// session aside; else the handshake is a full one. Default: none.
+    pub session: Option<Session>,
+    /// Sends early data where the session allows it: see
+    /// [`Endpoint::connect_early`](crate::Endpoint::connect_early). Default: no.
+    pub early_data: bool,
 }
 
 impl ClientConfig {
@@ -33,6 +44,9 @@ impl ClientConfig {
             verify_peer: true,
             cipher_suites: Vec::new(),
             transport: TransportSettings::default(),
+            token: Vec::new(),
+            session: None,
+            early_data: false,
         }
     }
 
@@ -46,6 +60,32 @@ impl ClientConfig {
     pub(crate) fn suites(&self, engine: Engine) -> &[CipherSuite] {
         if self.cipher_suites.is_empty() { engine.cipher_suites() } else { &self.cipher_suites }
     }
+
+    /// What connections of the same configuration have in common: all but token and session.
+    pub(crate) fn lasting(&self) -> Self {
+        Self { token: Vec::new(), session: None, ..self.clone() }
+    }
+
+    /// Whether a session of a connection with `other` can be resumed with this one.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let Self { alpn, roots, verify_peer, cipher_suites, transport, token: _, session: _, early_data } = self;
+        *alpn == other.alpn
+            && *verify_peer == other.verify_peer
+            && *cipher_suites == other.cipher_suites
+            && *transport == other.transport
+            && *early_data == other.early_data
+            && *roots == other.roots
+    }
+
+    /// The configuration for another attempt, after the server has listed its versions (RFC 9368 section 2.1); `None`
+    /// where there is none in common, or where this was already such an attempt.
+    pub(crate) fn after_version_negotiation(&self, supported: &[Version]) -> Option<Self> {
+        let chosen = self.transport.versions.select(supported)?;
+        let mut config = self.lasting();
+        config.transport.versions.original = Some(self.transport.versions.chosen);
+        config.transport.versions.chosen = chosen;
+        Some(config)
+    }
 }
 
 /// How connections are accepted.
@@ -57,8 +97,16 @@ pub struct ServerConfig {
     pub identity: Identity,
     /// Cipher suites in order of preference. Default: empty, the backend's own order ([`Engine::cipher_suites`]).
     pub cipher_suites: Vec<CipherSuite>,
-    /// Transport settings.
+    /// Transport settings, the versions of QUIC among them.
     pub transport: TransportSettings,
+    /// How many sessions are remembered, for clients to resume, each once. Default: 0, none.
+    pub session_store: usize,
+    /// Whether early data is taken, which needs a [`session_store`](Self::session_store). An attacker can send it a
+    /// second time while the server forgets (RFC 9001 section 9.2). Default: no.
+    pub early_data: bool,
+    /// The key of stateless session tickets, and the one before it, for several processes to share: no early data, and
+    /// of no use beside a [`session_store`](Self::session_store). Default: none.
+    pub ticket_keys: Option<([u8; 32], Option<[u8; 32]>)>,
 }
 
 impl ServerConfig {
@@ -70,6 +118,9 @@ impl ServerConfig {
             identity,
             cipher_suites: Vec::new(),
             transport: TransportSettings::default(),
+            session_store: 0,
+            early_data: false,
+            ticket_keys: None,
         }
     }
 

@@ -5,8 +5,11 @@
 //! yields first, so that the readers and writers of the same runtime have their turn.
 
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,7 +17,7 @@ use tokio::time::Instant;
 use crate::backend::{BackendError, Batch, MAX_BATCH_LEN, Received};
 use crate::error::ConnectionError;
 use crate::socket::Socket;
-use crate::state::{Shared, State};
+use crate::state::{NewSocket, Shared, State};
 
 /// Transmit calls of one turn.
 const TRANSMIT_CALLS: usize = 4;
@@ -24,6 +27,9 @@ const EVENTS: usize = 512;
 
 /// Socket errors in a row after which the socket counts as lost.
 const MAX_ERRORS: u32 = 64;
+
+/// Sockets at once; the oldest of those that were added goes.
+const MAX_SOCKETS: usize = 16;
 
 /// What follows a turn.
 enum Next {
@@ -38,19 +44,20 @@ enum Next {
 /// The driver of one endpoint.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
-    socket: Socket,
+    /// The first is the endpoint's own; the others were added for other paths.
+    sockets: Vec<Socket>,
     received: Vec<Received>,
     /// Batches that the socket had no room for; nothing else is sent before them. At most one transmit call's.
     unsent: VecDeque<(Batch, Vec<u8>)>,
-    /// The socket's error queue is to be read.
+    /// The sockets' error queues are to be read.
     has_error: bool,
     /// Failures to receive, in a row.
     errors: u32,
 }
 
 impl Driver {
-    pub(crate) fn new(shared: Arc<Shared>, socket: Socket) -> Self {
-        Self { shared, socket, received: Vec::new(), unsent: VecDeque::new(), has_error: false, errors: 0 }
+    pub(crate) fn new(shared: Arc<Shared>, sockets: Vec<Socket>) -> Self {
+        Self { shared, sockets, received: Vec::new(), unsent: VecDeque::new(), has_error: false, errors: 0 }
     }
 
     /// Runs until every handle is gone and every connection forgotten, or the socket fails.
@@ -69,8 +76,8 @@ impl Driver {
                     }
                     tokio::select! {
                         () = self.shared.wake.notified() => {}
-                        has_error = self.socket.readable() => self.has_error = has_error,
-                        _ = self.socket.writable(), if writable => {}
+                        has_error = readable(&self.sockets) => self.has_error = has_error,
+                        () = self.writable(), if writable => {}
                         () = &mut sleep, if deadline.is_some() => {}
                     }
                 }
@@ -96,6 +103,7 @@ impl Driver {
 
     fn step(&mut self, state: &mut State) -> Result<Next, BackendError> {
         state.refresh_wall_clock()?;
+        self.take_sockets(state);
         if std::mem::take(&mut self.has_error) {
             self.take_errors(state)?;
         }
@@ -109,6 +117,7 @@ impl Driver {
         state.dispatch(&self.shared, EVENTS)?;
         let unsent = self.transmit(state)?;
         let events = state.dispatch(&self.shared, EVENTS)? > 0;
+        state.write_logs()?;
         if self.errors > MAX_ERRORS {
             state.fail(&self.shared, &ConnectionError::EndpointClosed);
             return Ok(Next::Stop);
@@ -123,9 +132,38 @@ impl Driver {
         Ok(Next::Wait { deadline, writable: !self.unsent.is_empty() })
     }
 
-    /// One receive call, straight into the backend's memory; whether it gave anything.
+    /// Takes over the sockets that handles have made.
+    fn take_sockets(&mut self, state: &mut State) {
+        for socket in state.new_sockets.drain(..) {
+            match socket {
+                NewSocket::Another(socket) => {
+                    self.sockets.push(socket);
+                    if self.sockets.len() > MAX_SOCKETS {
+                        self.sockets.remove(1);
+                    }
+                }
+                NewSocket::Instead(mut socket) => {
+                    if let Some(first) = self.sockets.first_mut() {
+                        socket.stand_in_for(first);
+                        *first = socket;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One receive call for each socket, straight into the backend's memory; whether any gave anything.
     fn receive(&mut self, state: &mut State) -> Result<bool, BackendError> {
-        match self.socket.receive(state.backend.receive_buffer(), &mut self.received) {
+        let mut any = false;
+        for index in 0..self.sockets.len() {
+            any |= self.receive_from(state, index)?;
+        }
+        Ok(any)
+    }
+
+    fn receive_from(&mut self, state: &mut State, index: usize) -> Result<bool, BackendError> {
+        let Some(socket) = self.sockets.get_mut(index) else { return Ok(false) };
+        match socket.receive(state.backend.receive_buffer(), &mut self.received) {
             Ok(()) => {
                 self.errors = 0;
                 let now = state.now();
@@ -141,6 +179,19 @@ impl Driver {
         }
     }
 
+    /// The socket of a path, or else the endpoint's own.
+    fn socket_of(&self, local: SocketAddr) -> Option<&Socket> {
+        self.sockets.iter().find(|socket| socket.serves(local)).or_else(|| self.sockets.first())
+    }
+
+    /// Waits until the first batch that was held back may go.
+    async fn writable(&self) {
+        let next = self.unsent.front().and_then(|(batch, _)| self.socket_of(batch.path.local));
+        if let Some(socket) = next {
+            let _ = socket.writable().await;
+        }
+    }
+
     /// Sends until the engine is idle, the socket full or the turn's share used up; whether it was the last.
     fn transmit(&mut self, state: &mut State) -> Result<bool, BackendError> {
         while let Some((batch, contents)) = self.unsent.pop_front() {
@@ -149,7 +200,8 @@ impl Driver {
                 return Ok(false);
             }
         }
-        let max_segments = self.socket.max_segments().min(MAX_BATCH_LEN / state.max_udp_payload_size()).max(1);
+        let offload = self.sockets.iter().map(Socket::max_segments).min().unwrap_or(1);
+        let max_segments = offload.min(MAX_BATCH_LEN / state.max_udp_payload_size()).max(1);
         for _ in 0..TRANSMIT_CALLS {
             let now = state.now();
             let count = state.backend.transmit(now, max_segments)?;
@@ -171,12 +223,15 @@ impl Driver {
     }
 
     fn send_from(&mut self, state: &mut State, batch: &Batch) -> Result<bool, BackendError> {
-        let sent = self.socket.send(batch, state.backend.contents(batch));
+        let sent = match self.socket_of(batch.path.local) {
+            Some(socket) => socket.send(batch, state.backend.contents(batch)),
+            None => Ok(()),
+        };
         self.sent(state, sent)
     }
 
     fn send(&mut self, state: &mut State, batch: &Batch, contents: &[u8]) -> Result<bool, BackendError> {
-        let sent = self.socket.send(batch, contents);
+        let sent = self.socket_of(batch.path.local).map_or(Ok(()), |socket| socket.send(batch, contents));
         self.sent(state, sent)
     }
 
@@ -193,9 +248,24 @@ impl Driver {
     }
 
     fn take_errors(&mut self, state: &mut State) -> Result<(), BackendError> {
-        while let Some(host) = self.socket.unreachable() {
-            state.fail_unreachable(host)?;
+        for socket in &self.sockets {
+            while let Some(host) = socket.unreachable() {
+                state.fail_unreachable(host)?;
+            }
         }
         Ok(())
     }
+}
+
+/// Waits until one of the sockets has a datagram, or an error; whether it is an error.
+async fn readable(sockets: &[Socket]) -> bool {
+    if let [socket] = sockets {
+        return socket.readable().await;
+    }
+    let mut waiting: Vec<_> = sockets.iter().map(|socket| Box::pin(socket.readable())).collect();
+    poll_fn(|context| {
+        let mut ready = waiting.iter_mut().map(|socket| socket.as_mut().poll(context));
+        ready.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }

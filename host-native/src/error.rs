@@ -18,6 +18,9 @@ pub enum ConnectionError {
     Trapped(String),
     /// This end's endpoint was closed, or its socket failed.
     EndpointClosed,
+    /// Of a stream that was opened before the handshake was complete: the server does not take the early data. The
+    /// connection goes on; what was sent is to be sent again, on a new stream.
+    EarlyDataRejected,
 }
 
 impl ConnectionError {
@@ -46,6 +49,7 @@ impl fmt::Display for ConnectionError {
             }
             Self::Trapped(trap) => write!(f, "the engine's module trapped and its connections are lost: {trap}"),
             Self::EndpointClosed => f.write_str("the endpoint is closed"),
+            Self::EarlyDataRejected => f.write_str("the server did not take the early data: send it again"),
         }
     }
 }
@@ -201,3 +205,57 @@ impl From<ReadError> for io::Error {
         Self::new(kind, error)
     }
 }
+
+/// Why a datagram was not queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendDatagramError {
+    /// The peer takes no datagrams, or has not said so yet (RFC 9221 section 3).
+    Unsupported,
+    /// It has more bytes than fit now.
+    TooLarge {
+        /// The most bytes that fit now.
+        max: usize,
+    },
+    /// Too many wait to be sent.
+    QueueFull,
+    /// The connection ended.
+    Connection(ConnectionError),
+}
+
+impl fmt::Display for SendDatagramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsupported => f.write_str("the peer takes no datagrams"),
+            Self::TooLarge { max } => write!(f, "a datagram has at most {max} bytes now"),
+            Self::QueueFull => f.write_str("too many datagrams wait to be sent"),
+            Self::Connection(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SendDatagramError {}
+
+/// Why the transport does not do what was asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// It is too early or too late for it, for the reason given.
+    Unavailable(String),
+    /// The socket.
+    Socket(io::Error),
+    /// The connection ended.
+    Connection(ConnectionError),
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(reason) => f.write_str(reason),
+            Self::Socket(error) => write!(f, "no socket: {error}"),
+            Self::Connection(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TransportError {}

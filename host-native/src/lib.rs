@@ -45,6 +45,7 @@ mod identity;
 mod key_log;
 mod recv_stream;
 mod send_stream;
+mod session;
 mod socket;
 mod state;
 
@@ -57,12 +58,19 @@ pub use config::{ClientConfig, ServerConfig};
 pub use connection::Connection;
 pub use endpoint::{Endpoint, EndpointConfig};
 pub use engine::{Engine, EngineError};
-pub use error::{ConnectError, ConnectionError, EndpointError, ReadError, WriteError};
+pub use error::{
+    ConnectError, ConnectionError, EndpointError, ReadError, SendDatagramError, TransportError, WriteError,
+};
 pub use identity::{Identity, IdentityError, certificates_from_pem};
 pub use key_log::KeyLog;
 pub use recv_stream::RecvStream;
 pub use send_stream::SendStream;
+pub use session::Session;
 
 /// The engine's own words, as they appear in this crate's API.
-pub use quillon::crypto::CipherSuite;
-pub use quillon::{Dir, Stats, StreamId, TransportSettings};
+pub use quillon::crypto::{CipherSuite, StaticKey};
+pub use quillon::wire::Version;
+pub use quillon::{
+    Admission, Dir, EarlyDataStatus, FourTuple, Migration, Priority, Stats, StreamId, TokenSettings, TransportSettings,
+    VersionSettings,
+};

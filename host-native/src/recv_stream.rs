@@ -21,6 +21,10 @@ use crate::error::ReadError;
 pub struct RecvStream {
     connection: Arc<Inner>,
     id: StreamId,
+    /// Opened by this end before the handshake was complete.
+    early: bool,
+    /// The peer opened it in early data.
+    early_data: bool,
     /// The end was read, or the stream reset or stopped: the engine needs no more of us.
     done: bool,
     /// The allocation that [`poll_read_chunk`](Self::poll_read_chunk) hands out parts of.
@@ -34,14 +38,21 @@ impl fmt::Debug for RecvStream {
 }
 
 impl RecvStream {
-    pub(crate) fn new(connection: Arc<Inner>, id: StreamId) -> Self {
-        Self { connection, id, done: false, chunk: BytesMut::new() }
+    pub(crate) fn new(connection: Arc<Inner>, id: StreamId, early: bool, early_data: bool) -> Self {
+        Self { connection, id, early, early_data, done: false, chunk: BytesMut::new() }
     }
 
     /// The stream's identifier.
     #[must_use]
     pub const fn id(&self) -> StreamId {
         self.id
+    }
+
+    /// At a server: whether the client opened the stream in early data, which an attacker may have sent to another server
+    /// too (RFC 9001 section 9.2).
+    #[must_use]
+    pub const fn is_early_data(&self) -> bool {
+        self.early_data
     }
 
     /// Reads as much as is there and fits; waits while nothing is there. 0 is the end.
@@ -93,7 +104,7 @@ impl RecvStream {
         }
         let Inner { shared, key, .. } = &*self.connection;
         let mut state = shared.lock();
-        let handle = state.handle(*key).map_err(ReadError::Connection)?;
+        let handle = state.stream_handle(*key, self.early).map_err(ReadError::Connection)?;
         let mut read = 0;
         let refused = loop {
             let len = match state.backend.peek(handle, self.id) {
@@ -145,7 +156,7 @@ impl RecvStream {
         self.done = true;
         let Inner { shared, key, .. } = &*self.connection;
         let mut state = shared.lock();
-        if let Ok(handle) = state.handle(*key)
+        if let Ok(handle) = state.stream_handle(*key, self.early)
             && let Err(error) = state.backend.stop_sending(handle, self.id, code)
         {
             // The stream has ended already, which is what was asked for.
@@ -172,6 +183,6 @@ impl Drop for RecvStream {
         if !self.done {
             self.stop(0);
         }
-        self.connection.release(self.id);
+        self.connection.release(self.id, self.early);
     }
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use quillon::StreamId;
+use quillon::{Priority, StreamId};
 use tokio::io::AsyncWrite;
 
 use crate::backend::BackendError;
@@ -21,6 +21,8 @@ use crate::error::{ConnectionError, WriteError};
 pub struct SendStream {
     connection: Arc<Inner>,
     id: StreamId,
+    /// Opened by this end before the handshake was complete.
+    early: bool,
     /// Finished or reset: the engine needs no more of us.
     done: bool,
 }
@@ -32,8 +34,8 @@ impl fmt::Debug for SendStream {
 }
 
 impl SendStream {
-    pub(crate) fn new(connection: Arc<Inner>, id: StreamId) -> Self {
-        Self { connection, id, done: false }
+    pub(crate) fn new(connection: Arc<Inner>, id: StreamId, early: bool) -> Self {
+        Self { connection, id, early, done: false }
     }
 
     /// The stream's identifier.
@@ -53,7 +55,7 @@ impl SendStream {
         }
         let Inner { shared, key, .. } = &*self.connection;
         let mut state = shared.lock();
-        let handle = state.handle(*key).map_err(WriteError::Connection)?;
+        let handle = state.stream_handle(*key, self.early).map_err(WriteError::Connection)?;
         match state.backend.write(handle, self.id, data) {
             Ok(taken) => {
                 drop(state);
@@ -87,7 +89,7 @@ impl SendStream {
         }
         let Inner { shared, key, .. } = &*self.connection;
         let mut state = shared.lock();
-        let handle = state.handle(*key).map_err(WriteError::Connection)?;
+        let handle = state.stream_handle(*key, self.early).map_err(WriteError::Connection)?;
         let result = state.backend.finish(handle, self.id);
         self.done = true;
         if let Err(error) = result {
@@ -107,7 +109,7 @@ impl SendStream {
         self.done = true;
         let Inner { shared, key, .. } = &*self.connection;
         let mut state = shared.lock();
-        if let Ok(handle) = state.handle(*key)
+        if let Ok(handle) = state.stream_handle(*key, self.early)
             && let Err(error) = state.backend.reset(handle, self.id, code)
         {
             // The stream has ended already, which is what was asked for.
@@ -117,6 +119,23 @@ impl SendStream {
         shared.wake.notify_one();
     }
 
+    /// Sets what of the connection is sent first: see [`Priority`].
+    ///
+    /// # Errors
+    ///
+    /// The stream or the connection ended.
+    pub fn set_priority(&self, priority: Priority) -> Result<(), WriteError> {
+        let Inner { shared, key, .. } = &*self.connection;
+        let mut state = shared.lock();
+        let handle = state.stream_handle(*key, self.early).map_err(WriteError::Connection)?;
+        state.backend.set_priority(handle, self.id, priority).map_err(|error| {
+            match state.end_behind(shared, *key, &error) {
+                Some(end) => WriteError::Connection(end),
+                None => write_error(&error, None),
+            }
+        })
+    }
+
     /// Waits until the peer has acknowledged everything, the end included; `Some(code)` if it stopped the stream
     /// instead.
     ///
@@ -124,7 +143,7 @@ impl SendStream {
     ///
     /// The connection ended before.
     pub async fn stopped(&mut self) -> Result<Option<u64>, ConnectionError> {
-        poll_fn(|context| self.connection.poll_stopped(context, self.id)).await
+        poll_fn(|context| self.connection.poll_stopped(context, self.id, self.early)).await
     }
 }
 
@@ -156,6 +175,6 @@ impl Drop for SendStream {
         if !self.done {
             self.reset(0);
         }
-        self.connection.release(self.id);
+        self.connection.release(self.id, self.early);
     }
 }

@@ -40,6 +40,16 @@ impl Socket {
         self.local
     }
 
+    /// Takes the place of another socket: the engine keeps to the address of that one.
+    pub(crate) const fn stand_in_for(&mut self, other: &Self) {
+        self.local = other.local;
+    }
+
+    /// Whether datagrams with this local address go out here.
+    pub(crate) fn serves(&self, local: SocketAddr) -> bool {
+        self.local.port() == local.port() && (self.local.ip().is_unspecified() || self.local.ip() == local.ip())
+    }
+
     /// Datagrams that one send may carry.
     pub(crate) fn max_segments(&self) -> usize {
         self.state.max_gso_segments()

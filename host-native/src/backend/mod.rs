@@ -3,18 +3,22 @@
 //! Calls do not block and are bounded. What a call returns by reference lives in the backend's arenas and is valid
 //! until the next call. A [`BackendError::Trapped`] is final for the backend.
 
+mod configs;
 mod native;
+mod transport;
 mod wasm;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quillon::{Dir, Ecn, Event, FourTuple, Stats, StreamId, Time};
+use quillon::{Dir, Ecn, FourTuple, Stats, StreamId, Time};
 
 use crate::config::{ClientConfig, ServerConfig};
 use crate::engine::{Engine, EngineError};
 use crate::error::ConnectError;
+
+pub(crate) use transport::{Facts, Log, SessionHandle, Told, Transport};
 
 /// Room for the largest datagram, or for the largest run of them that GRO hands over.
 pub(crate) const SLOT_LEN: usize = 65_535;
@@ -78,6 +82,12 @@ pub(crate) enum BackendError {
     Stopped(u64),
     /// The connection is closed, or gone.
     Closed,
+    /// It is too early or too late for this, for the reason given.
+    Unavailable(String),
+    /// The peer does not take part in the extension.
+    Unsupported,
+    /// More than fits, which is this.
+    TooLarge(usize),
     /// A configuration that TLS refused, or a memory or connection limit.
     Refused(ConnectError),
     /// The module trapped, or broke its contract.
@@ -102,6 +112,9 @@ impl fmt::Display for BackendError {
             Self::Reset(code) => write!(f, "the stream was reset (code {code})"),
             Self::Stopped(code) => write!(f, "the stream was stopped (code {code})"),
             Self::Closed => f.write_str("the connection is closed"),
+            Self::Unavailable(reason) => f.write_str(reason),
+            Self::Unsupported => f.write_str("the peer does not take part"),
+            Self::TooLarge(max) => write!(f, "at most {max} bytes fit"),
             Self::Refused(reason) => reason.fmt(f),
             Self::Trapped(reason) => f.write_str(reason),
         }
@@ -112,7 +125,7 @@ impl fmt::Display for BackendError {
 pub(crate) type Handle = u32;
 
 /// An engine's endpoint.
-pub(crate) trait Backend: Send {
+pub(crate) trait Backend: Transport + Send {
     /// Where received datagrams are laid, [`RECEIVE_LEN`] bytes: [`RECEIVE_SLOTS`] slots of [`SLOT_LEN`].
     fn receive_buffer(&mut self) -> &mut [u8];
 
@@ -134,7 +147,7 @@ pub(crate) trait Backend: Send {
 
     fn handle_timeout(&mut self, now: Time) -> Result<(), BackendError>;
 
-    fn poll_event(&mut self) -> Result<Option<(Handle, Event)>, BackendError>;
+    fn poll_event(&mut self) -> Result<Option<(Handle, Told)>, BackendError>;
 
     /// The wall clock, since the Unix epoch: certificates are judged by it.
     fn set_unix_time(&mut self, time: Duration) -> Result<(), BackendError>;
@@ -142,10 +155,12 @@ pub(crate) trait Backend: Send {
     /// Accepts connections from now on.
     fn listen(&mut self, config: &ServerConfig, key_log: bool) -> Result<(), BackendError>;
 
+    /// Opens a connection, which resumes `session` where it is of an earlier one with the same configuration.
     fn connect(
         &mut self,
         now: Time,
         config: &ClientConfig,
+        session: Option<SessionHandle>,
         key_log: bool,
         server_name: &str,
         path: FourTuple,

@@ -1,7 +1,19 @@
 //! The module's events, in the engine's own type.
 
 use quillon::error::TransportErrorCode;
+use quillon::wire::Version;
 use quillon::{ConnectionError, DatagramId, Dir, Event, StreamId};
+
+use super::layout::decode_path;
+
+/// The kind of the event that tells of a session.
+pub(super) const NEW_SESSION: u32 = 23;
+
+/// The versions that the text on a Version Negotiation packet ends with.
+fn versions(text: &str) -> Vec<Version> {
+    let numbers = text.split(' ').filter_map(|word| word.strip_prefix("0x"));
+    numbers.filter_map(|digits| u32::from_str_radix(digits, 16).ok()).map(Version).collect()
+}
 
 /// An event of the ABI; `None` for one that is not known, which is to be passed over.
 pub(super) fn decode(kind: u32, stream: u64, code: u64, detail: u32, data: &[u8]) -> Option<Event> {
@@ -27,7 +39,7 @@ pub(super) fn decode(kind: u32, stream: u64, code: u64, detail: u32, data: &[u8]
             3 | 4 => ConnectionError::Application { code, reason: data.to_vec(), by_peer: detail == 4 },
             5 => ConnectionError::IdleTimeout,
             6 => ConnectionError::HandshakeTimeout,
-            7 => ConnectionError::VersionNegotiation { supported: Vec::new() },
+            7 => ConnectionError::VersionNegotiation { supported: versions(&text()) },
             8 => ConnectionError::StatelessReset,
             _ => return None,
         }),
@@ -40,6 +52,16 @@ pub(super) fn decode(kind: u32, stream: u64, code: u64, detail: u32, data: &[u8]
         19 => Event::ClientHello,
         20 => Event::KeysUpdated { by_peer: detail != 0 },
         21 => Event::NewToken { token: data.to_vec() },
+        22 => Event::DataCreditAvailable,
+        24 => Event::EarlyDataAccepted,
+        25 => Event::EarlyDataRejected,
+        26 => Event::PeerCertificate,
+        27 => Event::PathChanged { path: decode_path(data)? },
+        28 => Event::PathValidated { path: decode_path(data)?, new_peer_address: detail != 0 },
+        29 => Event::PathFailed { path: decode_path(data)? },
+        32 => Event::StreamAcked { id, offset: code },
+        33 => Event::StreamClosed { id, error: (detail != 0).then_some(code) },
+        34 => Event::StreamsFinished,
         _ => return None,
     })
 }

@@ -13,6 +13,12 @@ type Word = u32;
 /// Endpoint, configuration, name and its length, path, time.
 type Connect = (Word, Word, Word, Word, Word, Word, Word);
 
+/// Endpoint, connection, address, how, time.
+type Migrate = (Word, Word, Word, Word, Word, Word);
+
+/// Endpoint, connection, label and its length, context and its length, where to and how much.
+type Export = (Word, Word, Word, Word, Word, Word, Word, Word);
+
 /// Endpoint, connection, code, reason and its length, time.
 type Close = (Word, Word, u64, Word, Word, Word, Word);
 
@@ -29,6 +35,9 @@ pub(super) struct Exports {
     pub(super) config_free: TypedFunc<Word, i32>,
     pub(super) config_set_number: TypedFunc<(Word, Word, u64), i32>,
     pub(super) config_set_bytes: TypedFunc<(Word, Word, Word, Word), i32>,
+    pub(super) config_set_session: TypedFunc<(Word, Word), i32>,
+    pub(super) session_take: TypedFunc<(), i32>,
+    pub(super) session_free: TypedFunc<Word, i32>,
     pub(super) endpoint_new: TypedFunc<Word, i32>,
     pub(super) listen: TypedFunc<(Word, Word), i32>,
     pub(super) connect: TypedFunc<Connect, i32>,
@@ -46,6 +55,15 @@ pub(super) struct Exports {
     pub(super) stream_stop_sending: TypedFunc<(Word, Word, u64, u64), i32>,
     pub(super) stream_peek: TypedFunc<(Word, Word, u64), i32>,
     pub(super) stream_consume: TypedFunc<(Word, Word, u64, Word), i32>,
+    pub(super) set_priority: TypedFunc<(Word, Word, u64, Word, Word, i64), i32>,
+    pub(super) datagram_send: TypedFunc<(Word, Word, Word, Word), i64>,
+    pub(super) datagram_max_size: TypedFunc<(Word, Word), i32>,
+    pub(super) datagram_peek: TypedFunc<(Word, Word), i32>,
+    pub(super) datagram_consume: TypedFunc<(Word, Word), i32>,
+    pub(super) update_key: TypedFunc<(Word, Word, Word, Word), i32>,
+    pub(super) migrate: TypedFunc<Migrate, i32>,
+    pub(super) export: TypedFunc<Export, i32>,
+    pub(super) poll_log: TypedFunc<(Word, Word, Word), i32>,
     pub(super) close: TypedFunc<Close, i32>,
     pub(super) stats: TypedFunc<(Word, Word, Word, Word), i32>,
     pub(super) info: TypedFunc<(Word, Word, Word, Word, Word), i32>,
@@ -80,6 +98,9 @@ impl Exports {
             config_free: resolver.function("quillon_config_free")?,
             config_set_number: resolver.function("quillon_config_set_number")?,
             config_set_bytes: resolver.function("quillon_config_set_bytes")?,
+            config_set_session: resolver.function("quillon_config_set_session")?,
+            session_take: resolver.function("quillon_session_take")?,
+            session_free: resolver.function("quillon_session_free")?,
             endpoint_new: resolver.function("quillon_endpoint_new")?,
             listen: resolver.function("quillon_endpoint_listen")?,
             connect: resolver.function("quillon_endpoint_connect")?,
@@ -97,6 +118,15 @@ impl Exports {
             stream_stop_sending: resolver.function("quillon_stream_stop_sending")?,
             stream_peek: resolver.function("quillon_stream_peek")?,
             stream_consume: resolver.function("quillon_stream_consume")?,
+            set_priority: resolver.function("quillon_stream_set_priority")?,
+            datagram_send: resolver.function("quillon_datagram_send")?,
+            datagram_max_size: resolver.function("quillon_datagram_max_size")?,
+            datagram_peek: resolver.function("quillon_datagram_peek")?,
+            datagram_consume: resolver.function("quillon_datagram_consume")?,
+            update_key: resolver.function("quillon_connection_update_key")?,
+            migrate: resolver.function("quillon_connection_migrate")?,
+            export: resolver.function("quillon_connection_export")?,
+            poll_log: resolver.function("quillon_connection_poll_log")?,
             close: resolver.function("quillon_connection_close")?,
             stats: resolver.function("quillon_connection_stats")?,
             info: resolver.function("quillon_connection_info")?,

@@ -46,7 +46,7 @@ fn u16_at(memory: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(*memory.get(at..)?.first_chunk()?))
 }
 
-fn encode_address(address: SocketAddr) -> [u8; ADDRESS_LEN] {
+pub(super) fn encode_address(address: SocketAddr) -> [u8; ADDRESS_LEN] {
     let mut out = [0; ADDRESS_LEN];
     let family: u16 = if address.is_ipv4() { 4 } else { 6 };
     out[..2].copy_from_slice(&family.to_le_bytes());
@@ -58,7 +58,7 @@ fn encode_address(address: SocketAddr) -> [u8; ADDRESS_LEN] {
     out
 }
 
-fn decode_address(bytes: &[u8]) -> Option<SocketAddr> {
+pub(super) fn decode_address(bytes: &[u8]) -> Option<SocketAddr> {
     let port = u16_at(bytes, 2)?;
     let ip = match u16_at(bytes, 0)? {
         4 => IpAddr::V4(Ipv4Addr::from(*bytes.get(4..)?.first_chunk::<4>()?)),

@@ -4,23 +4,25 @@
 //! Addresses and lengths that come out of the module are checked against its memory: a module that breaks its
 //! contract counts as trapped. After a trap no call goes in any more.
 
+mod config;
 mod events;
 mod exports;
 mod layout;
 mod module;
+mod transport;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quillon::crypto::CipherSuite;
-use quillon::{Dir, EndpointConfig, Event, FourTuple, Stats, StreamId, Time, TransportSettings};
+use quillon::{Dir, EndpointConfig, FourTuple, Stats, StreamId, Time};
 use wasmtime::{Instance, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, WasmParams, WasmResults};
 
 use self::exports::Exports;
 use self::layout::{ARENA_DATA, DESCRIPTOR_LEN, STATUS_LEN, status};
-use super::{Backend, BackendError, Batch, Handle, Peek, RECEIVE_LEN, Received, TRANSMIT_LEN};
+use super::configs::Configs;
+use super::{Backend, BackendError, Batch, Handle, Peek, RECEIVE_LEN, Received, SessionHandle, TRANSMIT_LEN, Told};
 use crate::config::{ClientConfig, ServerConfig};
-use crate::engine::{Engine, EngineError};
+use crate::engine::EngineError;
 use crate::error::ConnectError;
 
 /// Through which caller's bytes go into the module.
@@ -32,39 +34,16 @@ const MAX_MEMORY: usize = 1 << 30;
 const RECEIVE_ARENA_LEN: usize = ARENA_DATA + RECEIVE_LEN;
 const TRANSMIT_ARENA_LEN: usize = ARENA_DATA + TRANSMIT_LEN;
 
-const ROLE_CLIENT: u32 = 0;
-const ROLE_SERVER: u32 = 1;
+/// Keys of `quillon_connection_info`, of the ABI.
+mod info {
+    pub(super) const ALPN: u32 = 1;
+    pub(super) const PATH: u32 = 4;
+    pub(super) const STATE: u32 = 5;
+    pub(super) const VERSION: u32 = 7;
+    pub(super) const EARLY_DATA: u32 = 11;
+    pub(super) const PATHS: u32 = 12;
 
-/// Keys of settings, of the ABI.
-mod key {
-    pub(super) const MAX_IDLE_TIMEOUT_MS: u32 = 1;
-    pub(super) const INITIAL_MAX_DATA: u32 = 2;
-    pub(super) const INITIAL_MAX_STREAM_DATA_BIDI_LOCAL: u32 = 3;
-    pub(super) const INITIAL_MAX_STREAM_DATA_BIDI_REMOTE: u32 = 4;
-    pub(super) const INITIAL_MAX_STREAM_DATA_UNI: u32 = 5;
-    pub(super) const INITIAL_MAX_STREAMS_BIDI: u32 = 6;
-    pub(super) const INITIAL_MAX_STREAMS_UNI: u32 = 7;
-    pub(super) const MAX_UDP_PAYLOAD_SIZE: u32 = 8;
-    pub(super) const INITIAL_RTT_MS: u32 = 9;
-    pub(super) const MAX_ACK_DELAY_MS: u32 = 10;
-    pub(super) const KEEP_ALIVE_MS: u32 = 11;
-    pub(super) const HANDSHAKE_TIMEOUT_MS: u32 = 12;
-    pub(super) const VERIFY_PEER: u32 = 13;
-    pub(super) const KEY_LOG: u32 = 14;
-    pub(super) const SEND_BUFFER: u32 = 15;
-    pub(super) const CONNECTION_ID_LEN: u32 = 32;
-    pub(super) const MEMORY_BUDGET: u32 = 33;
-    pub(super) const MAX_CONNECTIONS: u32 = 34;
-    pub(super) const RECEIVE_ARENA_LEN: u32 = 35;
-    pub(super) const TRANSMIT_ARENA_LEN: u32 = 36;
-    pub(super) const ALPN: u32 = 64;
-    pub(super) const ROOT_CERTIFICATE: u32 = 65;
-    pub(super) const CERTIFICATE: u32 = 66;
-    pub(super) const PRIVATE_KEY: u32 = 67;
-    pub(super) const CIPHER_SUITES: u32 = 68;
-
-    pub(super) const INFO_ALPN: u32 = 1;
-    pub(super) const INFO_PATH: u32 = 4;
+    pub(super) const STATE_RESUMED: u32 = 8;
 }
 
 /// Compiles the module, once per process.
@@ -84,6 +63,7 @@ pub(super) struct Wasm {
     batches: usize,
     datagrams: u64,
     trapped: bool,
+    configs: Configs<u32>,
 }
 
 impl Wasm {
@@ -105,6 +85,7 @@ impl Wasm {
             batches: 0,
             datagrams: 0,
             trapped: false,
+            configs: Configs::default(),
         };
         wasm.start(config, &seed).map_err(|error| failed(&error.to_string()))?;
         Ok(wasm)
@@ -116,20 +97,7 @@ impl Wasm {
         let (address, len) = self.stage(seed)?;
         let code = self.call(|e| &e.seed, (address, len))?;
         self.check(code)?;
-        let code = self.call(|e| &e.config_new, ROLE_CLIENT)?;
-        let settings = self.check(code)?;
-        for (key, value) in [
-            (key::CONNECTION_ID_LEN, config.connection_id_len as u64),
-            (key::MEMORY_BUDGET, config.memory_budget as u64),
-            (key::MAX_CONNECTIONS, u64::from(config.max_connections)),
-            (key::RECEIVE_ARENA_LEN, RECEIVE_ARENA_LEN as u64),
-            (key::TRANSMIT_ARENA_LEN, TRANSMIT_ARENA_LEN as u64),
-        ] {
-            self.set_number(settings, key, value)?;
-        }
-        let code = self.call(|e| &e.endpoint_new, settings)?;
-        self.endpoint = self.check(code)?;
-        self.call(|e| &e.config_free, settings)?;
+        self.endpoint = self.new_endpoint(config)?;
         self.receive_arena = self.call(|e| &e.receive_arena, self.endpoint)? as usize;
         self.transmit_arena = self.call(|e| &e.transmit_arena, self.endpoint)? as usize;
         let memory = self.memory();
@@ -204,6 +172,9 @@ impl Wasm {
             -7 => BackendError::Reset(self.status_u64(status::CODE)),
             -8 => BackendError::Stopped(self.status_u64(status::CODE)),
             -2 | -10 => refused(self.last_error(code)),
+            -14 => BackendError::Unavailable(self.last_error(code)),
+            -15 => BackendError::Unsupported,
+            -16 => BackendError::TooLarge(usize::try_from(self.status_u64(status::CODE)).unwrap_or_default()),
             -11 | -12 => BackendError::Refused(ConnectError::Exhausted(self.last_error(code))),
             _ => BackendError::Trapped(self.last_error(code)),
         }
@@ -227,72 +198,6 @@ impl Wasm {
     fn text(&self, len: i32) -> Result<String, BackendError> {
         let len = u32::try_from(len).unwrap_or_default().min(STAGING_LEN as u32);
         Ok(String::from_utf8_lossy(self.bytes(self.staging as u64, len)?).into_owned())
-    }
-
-    fn set_number(&mut self, settings: u32, key: u32, value: u64) -> Result<(), BackendError> {
-        let code = self.call(|e| &e.config_set_number, (settings, key, value))?;
-        self.check(code).map(drop)
-    }
-
-    fn set_bytes(&mut self, settings: u32, key: u32, value: &[u8]) -> Result<(), BackendError> {
-        let (address, len) = self.stage(value)?;
-        let code = self.call(|e| &e.config_set_bytes, (settings, key, address, len))?;
-        self.check(code).map(drop)
-    }
-
-    fn set_transport(&mut self, settings: u32, transport: &TransportSettings) -> Result<(), BackendError> {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        for (key, value) in [
-            (key::MAX_IDLE_TIMEOUT_MS, millis(transport.max_idle_timeout)),
-            (key::INITIAL_MAX_DATA, transport.initial_max_data),
-            (key::INITIAL_MAX_STREAM_DATA_BIDI_LOCAL, transport.initial_max_stream_data_bidi_local),
-            (key::INITIAL_MAX_STREAM_DATA_BIDI_REMOTE, transport.initial_max_stream_data_bidi_remote),
-            (key::INITIAL_MAX_STREAM_DATA_UNI, transport.initial_max_stream_data_uni),
-            (key::INITIAL_MAX_STREAMS_BIDI, transport.initial_max_streams_bidi),
-            (key::INITIAL_MAX_STREAMS_UNI, transport.initial_max_streams_uni),
-            (key::SEND_BUFFER, transport.send_buffer),
-            (key::MAX_UDP_PAYLOAD_SIZE, u64::from(transport.max_udp_payload_size)),
-            (key::INITIAL_RTT_MS, millis(transport.initial_rtt)),
-            (key::MAX_ACK_DELAY_MS, millis(transport.max_ack_delay)),
-            (key::KEEP_ALIVE_MS, transport.keep_alive.map_or(0, millis)),
-            (key::HANDSHAKE_TIMEOUT_MS, transport.handshake_timeout.map_or(0, millis)),
-        ] {
-            self.set_number(settings, key, value)?;
-        }
-        Ok(())
-    }
-
-    /// What both roles have in common.
-    fn set_common(
-        &mut self,
-        settings: u32,
-        alpn: &[Vec<u8>],
-        suites: &[CipherSuite],
-        key_log: bool,
-        transport: &TransportSettings,
-    ) -> Result<(), BackendError> {
-        for protocol in alpn {
-            self.set_bytes(settings, key::ALPN, protocol)?;
-        }
-        let suites: Vec<u8> = suites.iter().flat_map(|suite| suite.to_iana().to_be_bytes()).collect();
-        self.set_bytes(settings, key::CIPHER_SUITES, &suites)?;
-        self.set_number(settings, key::KEY_LOG, u64::from(key_log))?;
-        self.set_transport(settings, transport)
-    }
-
-    /// Runs `f` with a new configuration, which is freed afterwards.
-    fn with_config<T>(
-        &mut self,
-        role: u32,
-        f: impl FnOnce(&mut Self, u32) -> Result<T, BackendError>,
-    ) -> Result<T, BackendError> {
-        let code = self.call(|e| &e.config_new, role)?;
-        let settings = self.check(code)?;
-        let result = f(self, settings);
-        if !self.trapped {
-            self.call(|e| &e.config_free, settings)?;
-        }
-        result
     }
 
     /// What is known under a key, in at most a staging buffer's length.
@@ -370,11 +275,16 @@ impl Backend for Wasm {
         self.check_call(|e| &e.handle_timeout, (self.endpoint, lo, hi)).map(drop)
     }
 
-    fn poll_event(&mut self) -> Result<Option<(Handle, Event)>, BackendError> {
+    fn poll_event(&mut self) -> Result<Option<(Handle, Told)>, BackendError> {
         loop {
             let kind = self.check_call(|e| &e.poll_event, self.endpoint)?;
             if kind == 0 {
                 return Ok(None);
+            }
+            let connection = self.status_u32(status::EVENT_CONNECTION);
+            if kind == events::NEW_SESSION {
+                let session = self.check_call(|e| &e.session_take, ())?;
+                return Ok(Some((connection, Told::Session(session))));
             }
             let data = self.bytes(self.status_u64(status::EVENT_DATA), self.status_u32(status::EVENT_DATA_LEN))?;
             let event = events::decode(
@@ -385,7 +295,7 @@ impl Backend for Wasm {
                 data,
             );
             if let Some(event) = event {
-                return Ok(Some((self.status_u32(status::EVENT_CONNECTION), event)));
+                return Ok(Some((connection, Told::Event(event))));
             }
         }
     }
@@ -395,12 +305,7 @@ impl Backend for Wasm {
     }
 
     fn listen(&mut self, config: &ServerConfig, key_log: bool) -> Result<(), BackendError> {
-        self.with_config(ROLE_SERVER, |wasm, settings| {
-            wasm.set_common(settings, &config.alpn, config.suites(Engine::Wasm), key_log, &config.transport)?;
-            for certificate in &config.identity.chain {
-                wasm.set_bytes(settings, key::CERTIFICATE, certificate)?;
-            }
-            wasm.set_bytes(settings, key::PRIVATE_KEY, &config.identity.key)?;
+        self.with_server_config(config, key_log, |wasm, settings| {
             wasm.check_call(|e| &e.listen, (wasm.endpoint, settings)).map(drop)
         })
     }
@@ -409,23 +314,18 @@ impl Backend for Wasm {
         &mut self,
         now: Time,
         config: &ClientConfig,
+        session: Option<SessionHandle>,
         key_log: bool,
         server_name: &str,
         path: FourTuple,
     ) -> Result<Handle, BackendError> {
-        self.with_config(ROLE_CLIENT, |wasm, settings| {
-            wasm.set_common(settings, &config.alpn, config.suites(Engine::Wasm), key_log, &config.transport)?;
-            wasm.set_number(settings, key::VERIFY_PEER, u64::from(config.verify_peer))?;
-            for root in &config.roots {
-                wasm.set_bytes(settings, key::ROOT_CERTIFICATE, root)?;
-            }
-            let (lo, hi) = halves(now);
-            let staged = [&layout::encode_path(&path), server_name.as_bytes()].concat();
-            let (address, len) = wasm.stage(&staged)?;
-            let path_len = layout::PATH_LEN as u32;
-            let arguments = (wasm.endpoint, settings, address + path_len, len - path_len, address, lo, hi);
-            wasm.check_call(|e| &e.connect, arguments)
-        })
+        let settings = self.client_config(config, session, key_log)?;
+        let (lo, hi) = halves(now);
+        let staged = [&layout::encode_path(&path), server_name.as_bytes()].concat();
+        let (address, len) = self.stage(&staged)?;
+        let path_len = layout::PATH_LEN as u32;
+        let arguments = (self.endpoint, settings, address + path_len, len - path_len, address, lo, hi);
+        self.check_call(|e| &e.connect, arguments)
     }
 
     fn open(&mut self, connection: Handle, dir: Dir) -> Result<StreamId, BackendError> {
@@ -488,12 +388,12 @@ impl Backend for Wasm {
     }
 
     fn alpn(&mut self, connection: Handle) -> Result<Option<Vec<u8>>, BackendError> {
-        let alpn = self.info(connection, key::INFO_ALPN)?;
+        let alpn = self.info(connection, info::ALPN)?;
         Ok((!alpn.is_empty()).then(|| alpn.to_vec()))
     }
 
     fn remote(&mut self, connection: Handle) -> Result<SocketAddr, BackendError> {
-        let path = layout::decode_path(self.info(connection, key::INFO_PATH)?);
+        let path = layout::decode_path(self.info(connection, info::PATH)?);
         path.map(|path| path.remote).ok_or_else(|| broken("it gave a path that is none"))
     }
 
@@ -532,7 +432,7 @@ mod tests {
         wasm.exports.memory.data_mut(&mut wasm.store).fill(0xff);
         let path = FourTuple { local: ([127, 0, 0, 1], 1).into(), remote: ([127, 0, 0, 1], 2).into() };
         let config = ClientConfig { verify_peer: false, ..ClientConfig::new(["test"]) };
-        let first = wasm.connect(1, &config, false, "localhost", path);
+        let first = wasm.connect(1, &config, None, false, "localhost", path);
         assert!(first.is_err());
         wasm.trapped = true;
         let again = BackendError::Trapped("the instance has trapped".to_owned());

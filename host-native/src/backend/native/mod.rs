@@ -1,16 +1,23 @@
 //! The engine as Rust.
 
+mod transport;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quillon::endpoint::LastLogs;
 use quillon::stream::{OpenError, ReadError, WriteError};
 use quillon::tls::rustls::{RustlsClient, RustlsServer};
+use quillon::tls::rustls::{SessionStore, TicketKeys};
 use quillon::{
-    Connection, ConnectionHandle, Dir, Endpoint, EndpointConfig, Event, FourTuple, Stats, StreamId, Time, Transmit,
+    Connection, ConnectionHandle, Dir, Endpoint, EndpointConfig, Event, FourTuple, SavedSession, Stats, StreamId, Time,
+    Transmit,
 };
 
-use super::{Backend, BackendError, Batch, Handle, Peek, RECEIVE_LEN, Received, TRANSMIT_LEN};
+use super::configs::Configs;
+use super::{Backend, BackendError, Batch, Handle, Peek, RECEIVE_LEN, Received, SessionHandle, TRANSMIT_LEN, Told};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::engine::Engine;
 use crate::error::ConnectError;
@@ -20,6 +27,11 @@ pub(super) struct Native {
     receive: Box<[u8]>,
     transmit: Box<[u8]>,
     batches: Vec<Batch>,
+    /// rustls resumes a session only with the configuration that it comes from.
+    configs: Configs<Arc<RustlsClient>>,
+    sessions: BTreeMap<SessionHandle, SavedSession>,
+    next_session: SessionHandle,
+    last_logs: VecDeque<LastLogs>,
 }
 
 impl Native {
@@ -29,7 +41,18 @@ impl Native {
             receive: vec![0; RECEIVE_LEN].into(),
             transmit: vec![0; TRANSMIT_LEN].into(),
             batches: Vec::new(),
+            configs: Configs::default(),
+            sessions: BTreeMap::new(),
+            next_session: 1,
+            last_logs: VecDeque::new(),
         }
+    }
+
+    fn keep_session(&mut self, session: SavedSession) -> SessionHandle {
+        let handle = self.next_session;
+        self.next_session = handle.wrapping_add(1);
+        self.sessions.insert(handle, session);
+        handle
     }
 
     fn connection(&mut self, handle: Handle) -> Result<&mut Connection, BackendError> {
@@ -88,8 +111,13 @@ impl Backend for Native {
         Ok(())
     }
 
-    fn poll_event(&mut self) -> Result<Option<(Handle, Event)>, BackendError> {
-        Ok(self.endpoint.poll_event().map(|(handle, event)| (handle.raw(), event)))
+    fn poll_event(&mut self) -> Result<Option<(Handle, Told)>, BackendError> {
+        let Some((handle, event)) = self.endpoint.poll_event() else { return Ok(None) };
+        let told = match event {
+            Event::NewSession(session) => Told::Session(self.keep_session(*session)),
+            event => Told::Event(event),
+        };
+        Ok(Some((handle.raw(), told)))
     }
 
     fn set_unix_time(&mut self, time: Duration) -> Result<(), BackendError> {
@@ -99,12 +127,22 @@ impl Backend for Native {
 
     fn listen(&mut self, config: &ServerConfig, key_log: bool) -> Result<(), BackendError> {
         let identity = &config.identity;
-        let tls = RustlsServer::builder(identity.chain.iter().cloned(), &identity.key)
+        let mut builder = RustlsServer::builder(identity.chain.iter().cloned(), &identity.key)
             .alpn(config.alpn.iter().cloned())
             .cipher_suites(config.suites(Engine::Native))
-            .key_log(key_log)
-            .build()
-            .map_err(refused)?;
+            .early_data(config.early_data)
+            .key_log(key_log);
+        if config.session_store > 0 {
+            builder = builder.session_store(SessionStore::new(config.session_store));
+        }
+        if let Some((current, previous)) = config.ticket_keys {
+            let keys = TicketKeys::new(current);
+            builder = builder.ticket_keys(match previous {
+                Some(previous) => keys.with_previous(previous),
+                None => keys,
+            });
+        }
+        let tls = builder.build().map_err(refused)?;
         let mut server = quillon::ServerConfig::new(Arc::new(tls));
         server.transport = config.transport.clone();
         self.endpoint.set_server(Some(Arc::new(server))).map_err(refused)
@@ -114,21 +152,24 @@ impl Backend for Native {
         &mut self,
         now: Time,
         config: &ClientConfig,
+        session: Option<SessionHandle>,
         key_log: bool,
         server_name: &str,
         path: FourTuple,
     ) -> Result<Handle, BackendError> {
-        let mut builder = RustlsClient::builder()
-            .alpn(config.alpn.iter().cloned())
-            .roots(config.roots.iter().cloned())
-            .cipher_suites(config.suites(Engine::Native))
-            .key_log(key_log);
-        if !config.verify_peer {
-            builder = builder.danger_accept_any_certificate();
-        }
-        let tls = builder.build().map_err(refused)?;
-        let mut client = quillon::ClientConfig::new(Arc::new(tls));
+        let tls = match self.configs.find(config) {
+            Some(tls) => Arc::clone(tls),
+            None => {
+                let tls = client_tls(config, key_log)?;
+                let _ = self.configs.keep(config, Arc::clone(&tls));
+                tls
+            }
+        };
+        let mut client = quillon::ClientConfig::new(tls);
         client.transport = config.transport.clone();
+        client.token.clone_from(&config.token);
+        client.session = session.and_then(|session| self.sessions.get(&session).cloned());
+        client.early_data = config.early_data;
         let handle = self.endpoint.connect(now, &Arc::new(client), server_name, path).map_err(refused)?;
         Ok(handle.raw())
     }
@@ -182,6 +223,18 @@ impl Backend for Native {
     fn module_datagrams(&self) -> Option<u64> {
         None
     }
+}
+
+fn client_tls(config: &ClientConfig, key_log: bool) -> Result<Arc<RustlsClient>, BackendError> {
+    let mut builder = RustlsClient::builder()
+        .alpn(config.alpn.iter().cloned())
+        .roots(config.roots.iter().cloned())
+        .cipher_suites(config.suites(Engine::Native))
+        .key_log(key_log);
+    if !config.verify_peer {
+        builder = builder.danger_accept_any_certificate();
+    }
+    builder.build().map(Arc::new).map_err(refused)
 }
 
 fn refused(error: impl ToString) -> BackendError {

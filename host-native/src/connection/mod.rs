@@ -1,5 +1,7 @@
 //! Connections.
 
+mod transport;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -35,8 +37,12 @@ impl Inner {
         &self,
         context: &Context<'_>,
         id: StreamId,
+        early: bool,
     ) -> Poll<Result<Option<u64>, ConnectionError>> {
         let mut state = self.shared.lock();
+        if let Err(error @ ConnectionError::EarlyDataRejected) = state.stream_handle(self.key, early) {
+            return Poll::Ready(Err(error));
+        }
         let end = state.closed(self.key);
         let Some(stream) = state.stream_mut(self.key, id) else {
             return Poll::Ready(Err(end.unwrap_or(ConnectionError::EndpointClosed)));
@@ -57,8 +63,12 @@ impl Inner {
     }
 
     /// Takes note that a handle of a stream is gone.
-    pub(crate) fn release(&self, id: StreamId) {
+    pub(crate) fn release(&self, id: StreamId, early: bool) {
         let mut state = self.shared.lock();
+        // The number may be another stream's by now.
+        if state.stream_handle(self.key, early) == Err(ConnectionError::EarlyDataRejected) {
+            return;
+        }
         let Some(connection) = state.connection_mut(self.key) else { return };
         if let Some(stream) = connection.streams.get_mut(&id) {
             stream.handles = stream.handles.saturating_sub(1);
@@ -114,8 +124,12 @@ impl Connection {
         }
     }
 
-    /// Waits until the handshake is complete.
-    pub(crate) async fn established(&self) -> Result<(), ConnectionError> {
+    /// Waits until the handshake is complete: at once, but after [`Endpoint::connect_early`](crate::Endpoint::connect_early).
+    ///
+    /// # Errors
+    ///
+    /// The connection ended.
+    pub async fn established(&self) -> Result<(), ConnectionError> {
         let key = self.inner.key;
         let check = |state: &mut State| match state.connection(key) {
             Some(connection) if connection.handshake_complete => Some(Ok(())),
@@ -166,7 +180,7 @@ impl Connection {
     ///
     /// The connection ended.
     pub fn poll_open_bi(&self, context: &Context<'_>) -> Poll<Result<(SendStream, RecvStream), ConnectionError>> {
-        self.poll_open(context, Dir::Bidi).map_ok(|id| self.both_parts(id))
+        self.poll_open(context, Dir::Bidi).map_ok(|(id, early)| self.both_parts(id, early, false))
     }
 
     /// [`open_uni`](Self::open_uni) for those who poll.
@@ -175,7 +189,7 @@ impl Connection {
     ///
     /// The connection ended.
     pub fn poll_open_uni(&self, context: &Context<'_>) -> Poll<Result<SendStream, ConnectionError>> {
-        self.poll_open(context, Dir::Uni).map_ok(|id| SendStream::new(Arc::clone(&self.inner), id))
+        self.poll_open(context, Dir::Uni).map_ok(|(id, early)| SendStream::new(Arc::clone(&self.inner), id, early))
     }
 
     /// [`accept_bi`](Self::accept_bi) for those who poll.
@@ -184,7 +198,7 @@ impl Connection {
     ///
     /// The connection ended.
     pub fn poll_accept_bi(&self, context: &Context<'_>) -> Poll<Result<(SendStream, RecvStream), ConnectionError>> {
-        self.poll_accept(context, Dir::Bidi).map_ok(|id| self.both_parts(id))
+        self.poll_accept(context, Dir::Bidi).map_ok(|(id, early)| self.both_parts(id, false, early))
     }
 
     /// [`accept_uni`](Self::accept_uni) for those who poll.
@@ -193,20 +207,23 @@ impl Connection {
     ///
     /// The connection ended.
     pub fn poll_accept_uni(&self, context: &Context<'_>) -> Poll<Result<RecvStream, ConnectionError>> {
-        self.poll_accept(context, Dir::Uni).map_ok(|id| RecvStream::new(Arc::clone(&self.inner), id))
+        self.poll_accept(context, Dir::Uni)
+            .map_ok(|(id, early)| RecvStream::new(Arc::clone(&self.inner), id, false, early))
     }
 
     /// Waits until everything sent on a stream that still has a handle is acknowledged; `Some(code)` if the peer
     /// stopped it instead.
     pub(crate) async fn stopped(&self, id: StreamId) -> Result<Option<u64>, ConnectionError> {
-        poll_fn(|context| self.inner.poll_stopped(context, id)).await
+        poll_fn(|context| self.inner.poll_stopped(context, id, false)).await
     }
 
-    fn both_parts(&self, id: StreamId) -> (SendStream, RecvStream) {
-        (SendStream::new(Arc::clone(&self.inner), id), RecvStream::new(Arc::clone(&self.inner), id))
+    fn both_parts(&self, id: StreamId, early: bool, early_data: bool) -> (SendStream, RecvStream) {
+        let send = SendStream::new(Arc::clone(&self.inner), id, early);
+        (send, RecvStream::new(Arc::clone(&self.inner), id, early, early_data))
     }
 
-    fn poll_open(&self, context: &Context<'_>, dir: Dir) -> Poll<Result<StreamId, ConnectionError>> {
+    /// A stream, and whether it is opened before the handshake is complete.
+    fn poll_open(&self, context: &Context<'_>, dir: Dir) -> Poll<Result<(StreamId, bool), ConnectionError>> {
         let Inner { shared, key, .. } = &*self.inner;
         self.poll_state(context, |state| {
             let handle = match state.handle(*key) {
@@ -216,17 +233,20 @@ impl Connection {
             match state.backend.open(handle, dir) {
                 Ok(id) => {
                     let handles = if dir == Dir::Bidi { 2 } else { 1 };
+                    let mut early = false;
                     if let Some(connection) = state.connection_mut(*key) {
                         connection.streams.entry(id).or_default().handles = handles;
+                        early = !connection.handshake_complete && !connection.early_data_rejected;
                     }
-                    Some(Ok(id))
+                    Some(Ok((id, early)))
                 }
                 Err(error) => state.end_behind(shared, *key, &error).map(Err),
             }
         })
     }
 
-    fn poll_accept(&self, context: &Context<'_>, dir: Dir) -> Poll<Result<StreamId, ConnectionError>> {
+    /// A stream of the peer's, and whether it was opened in early data.
+    fn poll_accept(&self, context: &Context<'_>, dir: Dir) -> Poll<Result<(StreamId, bool), ConnectionError>> {
         let key = self.inner.key;
         self.poll_state(context, |state| {
             let Some(connection) = state.connection_mut(key) else {
@@ -235,8 +255,9 @@ impl Connection {
             let Some(id) = connection.opened[direction(dir)].pop_front() else {
                 return connection.closed.clone().map(Err);
             };
-            connection.streams.entry(id).or_default().handles = if dir == Dir::Bidi { 2 } else { 1 };
-            Some(Ok(id))
+            let stream = connection.streams.entry(id).or_default();
+            stream.handles = if dir == Dir::Bidi { 2 } else { 1 };
+            Some(Ok((id, stream.early)))
         })
     }
 

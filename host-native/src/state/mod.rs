@@ -3,20 +3,27 @@
 //! Everything here happens under one lock. A waker is registered in the same critical section as the refused call,
 //! and events are handed out in the same critical section as the call that caused them: no wake-up is lost.
 
+mod connection;
+mod log;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use quillon::{Dir, Event, FourTuple, Stats, StreamId, Time};
+use quillon::{Dir, Event, FourTuple, StreamId, Time};
 use tokio::sync::Notify;
 
-use crate::backend::{self, Backend, BackendError, Handle, if_there};
+use crate::backend::{self, Backend, BackendError, Handle, SessionHandle, Told, if_there};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::engine::{Engine, EngineError};
 use crate::error::ConnectionError;
 use crate::key_log::KeyLog;
+use crate::session::Session;
+use crate::socket::Socket;
+
+pub(crate) use connection::{ConnectionState, StreamState};
+pub(crate) use log::Logs;
 
 /// Connections that wait for an `accept`; more are closed at once.
 const MAX_INCOMING: usize = 1024;
@@ -48,6 +55,14 @@ impl Shared {
     }
 }
 
+/// A socket on its way to the driver.
+pub(crate) enum NewSocket {
+    /// Beside those that are there.
+    Another(Socket),
+    /// In place of the first, and under its address as far as the engine knows.
+    Instead(Socket),
+}
+
 /// One endpoint.
 pub(crate) struct State {
     pub(crate) engine: Engine,
@@ -55,6 +70,9 @@ pub(crate) struct State {
     settings: quillon::EndpointConfig,
     server: Option<ServerConfig>,
     key_log: Option<KeyLog>,
+    logs: Logs,
+    /// Sockets on their way to the driver.
+    pub(crate) new_sockets: Vec<NewSocket>,
     /// Counts the backend's instances: a trap starts a new one.
     instance: u64,
     connections: BTreeMap<ConnectionKey, ConnectionState>,
@@ -70,105 +88,12 @@ pub(crate) struct State {
     wall_clock_set: Option<Instant>,
 }
 
-/// One connection as the handles see it.
-pub(crate) struct ConnectionState {
-    pub(crate) remote: SocketAddr,
-    pub(crate) is_client: bool,
-    pub(crate) handshake_complete: bool,
-    pub(crate) closed: Option<ConnectionError>,
-    drained: bool,
-    /// A `Connection` or a stream refers to it, or will.
-    pub(crate) referenced: bool,
-    /// The tasks that wait for the handshake, for streams to open or accept, or for the end; each at most once.
-    waiting: Vec<Waker>,
-    pub(crate) opened: [VecDeque<StreamId>; 2],
-    pub(crate) streams: BTreeMap<StreamId, StreamState>,
-    pub(crate) alpn: Option<Vec<u8>>,
-    /// As they were when the connection was closed.
-    pub(crate) last_stats: Option<Stats>,
-}
-
-impl ConnectionState {
-    fn new(remote: SocketAddr, is_client: bool) -> Self {
-        Self {
-            remote,
-            is_client,
-            handshake_complete: false,
-            closed: None,
-            drained: false,
-            referenced: is_client,
-            waiting: Vec::new(),
-            opened: [VecDeque::new(), VecDeque::new()],
-            streams: BTreeMap::new(),
-            alpn: None,
-            last_stats: None,
-        }
-    }
-
-    /// Wakes the task at the next change.
-    pub(crate) fn wait(&mut self, context: &Context<'_>) {
-        if !self.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-            self.waiting.push(context.waker().clone());
-        }
-    }
-
-    fn wake_all(&mut self) {
-        self.waiting.drain(..).for_each(Waker::wake);
-    }
-
-    /// Ends it for everybody who waits.
-    fn end(&mut self, error: ConnectionError) {
-        self.closed.get_or_insert(error);
-        for stream in self.streams.values_mut() {
-            stream.wake_reader();
-            stream.wake_writer();
-        }
-        self.wake_all();
-    }
-}
-
-/// One stream that has handles, or will when it is accepted.
-#[derive(Debug, Default)]
-pub(crate) struct StreamState {
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-    /// Handles that are left, one for each direction.
-    pub(crate) handles: u8,
-    /// Everything sent was acknowledged.
-    pub(crate) acknowledged: bool,
-    /// The peer's RESET_STREAM.
-    pub(crate) reset: Option<u64>,
-    /// The peer's STOP_SENDING.
-    pub(crate) stopped: Option<u64>,
-}
-
-impl StreamState {
-    pub(crate) fn wait_to_read(&mut self, context: &Context<'_>) {
-        self.reader = Some(context.waker().clone());
-    }
-
-    pub(crate) fn wait_to_write(&mut self, context: &Context<'_>) {
-        self.writer = Some(context.waker().clone());
-    }
-
-    fn wake_reader(&mut self) {
-        if let Some(waker) = self.reader.take() {
-            waker.wake();
-        }
-    }
-
-    fn wake_writer(&mut self) {
-        if let Some(waker) = self.writer.take() {
-            waker.wake();
-        }
-    }
-}
-
 impl State {
     pub(crate) fn new(
         engine: Engine,
         settings: quillon::EndpointConfig,
         key_log: Option<KeyLog>,
+        logs: Logs,
     ) -> Result<Self, EngineError> {
         Ok(Self {
             engine,
@@ -176,6 +101,8 @@ impl State {
             settings,
             server: None,
             key_log,
+            logs,
+            new_sockets: Vec::new(),
             instance: 0,
             connections: BTreeMap::new(),
             incoming: VecDeque::new(),
@@ -206,8 +133,9 @@ impl State {
         self.backend.set_unix_time(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
-    pub(crate) fn listen(&mut self, config: ServerConfig) -> Result<(), BackendError> {
+    pub(crate) fn listen(&mut self, mut config: ServerConfig) -> Result<(), BackendError> {
         self.refresh_wall_clock()?;
+        self.logs.ask(&mut config.transport);
         self.backend.listen(&config, self.key_log.is_some())?;
         self.max_udp_payload_size = self.max_udp_payload_size.max(config.transport.max_udp_payload_size);
         self.server = Some(config);
@@ -236,13 +164,17 @@ impl State {
 
     pub(crate) fn connect(
         &mut self,
+        shared: &Arc<Shared>,
         config: &ClientConfig,
         server_name: &str,
         path: FourTuple,
     ) -> Result<ConnectionKey, BackendError> {
         self.refresh_wall_clock()?;
         let now = self.now();
-        let handle = self.backend.connect(now, config, self.key_log.is_some(), server_name, path)?;
+        let mut config = config.clone();
+        self.logs.ask(&mut config.transport);
+        let session = config.session.as_ref().and_then(|session| session.handle_in(shared, self.instance));
+        let handle = self.backend.connect(now, &config, session, self.key_log.is_some(), server_name, path)?;
         self.max_udp_payload_size = self.max_udp_payload_size.max(config.transport.max_udp_payload_size);
         let key = ConnectionKey { instance: self.instance, handle };
         self.connections.insert(key, ConnectionState::new(path.remote, true));
@@ -336,18 +268,51 @@ impl State {
         if let Some(connection) = self.connections.get_mut(&key) {
             connection.referenced = false;
             if connection.drained {
-                self.connections.remove(&key);
+                self.forget(key);
             }
         }
     }
 
+    /// Forgets a connection, with the sessions that nobody took.
+    fn forget(&mut self, key: ConnectionKey) {
+        let sessions = self.connections.remove(&key).map(|connection| connection.sessions).unwrap_or_default();
+        sessions.into_iter().for_each(|session| self.free_session(key.instance, session));
+    }
+
     /// Hands out what the engine has to tell, up to `limit` events; gives their number.
-    pub(crate) fn dispatch(&mut self, shared: &Shared, limit: usize) -> Result<usize, BackendError> {
+    pub(crate) fn dispatch(&mut self, shared: &Arc<Shared>, limit: usize) -> Result<usize, BackendError> {
         for count in 0..limit {
-            let Some((handle, event)) = self.backend.poll_event()? else { return Ok(count) };
-            self.handle_event(shared, handle, event)?;
+            let Some((handle, told)) = self.backend.poll_event()? else { return Ok(count) };
+            match told {
+                Told::Event(event) => self.handle_event(shared, handle, event)?,
+                Told::Session(session) => self.receive_session(handle, session)?,
+            }
         }
         Ok(limit)
+    }
+
+    /// A session that can be resumed: it is the connection's to give away.
+    fn receive_session(&mut self, handle: Handle, session: SessionHandle) -> Result<(), BackendError> {
+        let key = ConnectionKey { instance: self.instance, handle };
+        let given_up = match self.connections.get_mut(&key).filter(|connection| connection.referenced) {
+            Some(connection) => connection.add_session(session),
+            None => Some(session),
+        };
+        given_up.map_or(Ok(()), |session| self.backend.free_session(session))
+    }
+
+    /// A session of the connection that nobody took yet.
+    pub(crate) fn take_session(&mut self, shared: &Arc<Shared>, key: ConnectionKey) -> Option<Session> {
+        let session = self.connection_mut(key)?.sessions.pop_front()?;
+        Some(Session::new(shared, key.instance, session))
+    }
+
+    /// Lets go of a session; one whose instance is gone is gone with it.
+    pub(crate) fn free_session(&mut self, instance: u64, session: SessionHandle) {
+        if instance == self.instance {
+            // A trap shows at the next call.
+            let _ = self.backend.free_session(session);
+        }
     }
 
     fn handle_event(&mut self, shared: &Shared, handle: Handle, event: Event) -> Result<(), BackendError> {
@@ -378,21 +343,39 @@ impl State {
             }
             Event::StreamOpened { id } => {
                 connection.opened[direction(id.dir())].push_back(id);
-                connection.streams.insert(id, StreamState::default());
+                let early = !connection.is_client && !connection.handshake_complete;
+                connection.streams.insert(id, StreamState::opened_by_peer(early));
                 connection.wake_all();
             }
-            Event::StreamsAvailable { .. } => connection.wake_all(),
+            Event::HandshakeConfirmed => {
+                connection.handshake_confirmed = true;
+                connection.wake_all();
+            }
+            Event::NewToken { token } => connection.add_token(token),
+            Event::EarlyDataRejected => connection.reject_early_data(),
+            Event::StreamsAvailable { .. }
+            | Event::DatagramReceived
+            | Event::DatagramAcked { .. }
+            | Event::DatagramLost { .. }
+            | Event::EarlyDataAccepted
+            | Event::PathChanged { .. }
+            | Event::PathFailed { .. }
+            | Event::PathValidated { .. }
+            | Event::KeysUpdated { .. } => connection.wake_all(),
             Event::Closed(error) => {
                 connection.last_stats = if_there(self.backend.stats(handle))?;
                 connection.end(ConnectionError::Quic(error));
             }
             Event::Drained => {
+                let log = self.logs.take(&mut *self.backend, key, connection.is_client);
                 connection.drained = true;
                 connection.end(ConnectionError::EndpointClosed);
                 if !connection.referenced {
-                    self.connections.remove(&key);
+                    self.forget(key);
                 }
+                self.logs.end(key);
                 shared.changed.notify_waiters();
+                log?;
             }
             event => connection.stream_event(&event),
         }
@@ -442,6 +425,27 @@ impl State {
         self.connections.retain(|_, connection| connection.referenced);
     }
 
+    /// Writes what the logs of all connections have recorded.
+    pub(crate) fn write_logs(&mut self) -> Result<(), BackendError> {
+        if !self.logs.is_on() {
+            return Ok(());
+        }
+        for (key, connection) in self.connections.iter().filter(|(_, connection)| !connection.drained) {
+            if key.instance == self.instance {
+                self.logs.take(&mut *self.backend, *key, connection.is_client)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// [`handle`](Self::handle), for a stream; with `early`, one that was opened before the handshake was complete.
+    pub(crate) fn stream_handle(&self, key: ConnectionKey, early: bool) -> Result<Handle, ConnectionError> {
+        if early && self.connection(key).is_some_and(|connection| connection.early_data_rejected) {
+            return Err(ConnectionError::EarlyDataRejected);
+        }
+        self.handle(key)
+    }
+
     /// The backend's handle of a connection, also of a closed one; not of one whose instance is gone.
     pub(crate) fn handle(&self, key: ConnectionKey) -> Result<Handle, ConnectionError> {
         if key.instance == self.instance {
@@ -467,42 +471,6 @@ impl State {
     }
 }
 
-impl ConnectionState {
-    fn stream_event(&mut self, event: &Event) {
-        match *event {
-            Event::StreamReadable { id } => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.wake_reader();
-                }
-            }
-            Event::StreamWritable { id } => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.wake_writer();
-                }
-            }
-            Event::StreamFinished { id } => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.acknowledged = true;
-                    stream.wake_writer();
-                }
-            }
-            Event::StreamReset { id, code } => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.reset = Some(code);
-                    stream.wake_reader();
-                }
-            }
-            Event::StreamStopped { id, code } => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.stopped = Some(code);
-                    stream.wake_writer();
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
 pub(crate) const fn direction(dir: Dir) -> usize {
     match dir {
         Dir::Bidi => 0,
@@ -516,12 +484,12 @@ mod tests {
 
     #[test]
     fn a_trap_ends_the_connections_and_not_the_endpoint() {
-        let state = State::new(Engine::Wasm, quillon::EndpointConfig::default(), None);
-        let shared = Shared::new(state.expect("run `cargo xtask wasm` and build again"));
+        let state = State::new(Engine::Wasm, quillon::EndpointConfig::default(), None, Logs::default());
+        let shared = Arc::new(Shared::new(state.expect("run `cargo xtask wasm` and build again")));
         let mut state = shared.lock();
         let config = ClientConfig { verify_peer: false, ..ClientConfig::new(["test"]) };
         let path = FourTuple { local: ([127, 0, 0, 1], 1).into(), remote: ([127, 0, 0, 1], 2).into() };
-        let before = state.connect(&config, "localhost", path).expect("a connection");
+        let before = state.connect(&shared, &config, "localhost", path).expect("a connection");
         assert_eq!(state.closed(before), None);
 
         state.replace_backend(&shared, "out of bounds").expect("a new instance");
@@ -531,7 +499,7 @@ mod tests {
         assert!(state.close(before, 0, b"").is_ok() && state.is_idle());
 
         // The new instance starts its handles again: they are other connections.
-        let after = state.connect(&config, "localhost", path).expect("a connection");
+        let after = state.connect(&shared, &config, "localhost", path).expect("a connection");
         assert!(after != before && state.closed(after).is_none());
         state.release(before);
         assert!(state.connection(before).is_none() && state.connection(after).is_some());
