@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use quillon_host::{CipherSuite, Engine, KeyLog, TransportSettings, hq, http3};
 
 use crate::Failure;
+use crate::transport;
 use crate::url::Url;
 
 /// The protocols that files are moved over, best first.
@@ -51,6 +52,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "N")]
     pub(crate) once: Option<u64>,
     #[command(flatten)]
+    pub(crate) transport: transport::Server,
+    #[command(flatten)]
     pub(crate) common: Common,
 }
 
@@ -78,6 +81,8 @@ pub(crate) struct Get {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
+    pub(crate) transport: transport::Client,
+    #[command(flatten)]
     pub(crate) common: Common,
 }
 
@@ -95,6 +100,8 @@ pub(crate) struct Common {
     /// The largest UDP payload to send, in bytes: what the path carries is discovered up to here.
     #[arg(long, value_name = "BYTES", default_value = "1452", value_parser = clap::value_parser!(u16).range(1200..=65_507))]
     max_udp_payload: u16,
+    #[command(flatten)]
+    pub(crate) shared: transport::Shared,
     /// Print JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,
@@ -138,7 +145,10 @@ impl Common {
     }
 
     pub(crate) fn transport(&self) -> TransportSettings {
-        TransportSettings { max_udp_payload_size: self.max_udp_payload, ..TransportSettings::default() }
+        let mut transport =
+            TransportSettings { max_udp_payload_size: self.max_udp_payload, ..TransportSettings::default() };
+        self.shared.apply(&mut transport);
+        transport
     }
 
     /// The file that `SSLKEYLOGFILE` names.

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use quillon_host::{
-    ClientConfig, ConnectError, Connection, ConnectionError, Endpoint, EndpointConfig, certificates_from_pem,
+    ClientConfig, ConnectError, Connection, ConnectionError, EarlyDataStatus, Endpoint, EndpointConfig,
+    certificates_from_pem,
 };
 
 use crate::Failure;
 use crate::arguments::{Common, Get, SPOKEN};
 use crate::download::{Destination, Download};
 use crate::protocol::{self, Client};
-use crate::report::{self, FileSummary, Summary};
+use crate::report::{self, FileSummary, PathSummary, Summary, Transport};
 use crate::signals::Interruption;
+use crate::transport;
 use crate::url::Url;
 
 /// Transfers that are over sooner show no progress.
@@ -67,6 +69,7 @@ fn config(get: &Get) -> Result<ClientConfig, Failure> {
     config = config.handshake_timeout(get.timeout);
     config.cipher_suites = get.common.cipher_suites();
     config.verify_peer = !get.insecure;
+    get.transport.apply(&mut config);
     if let Some(ca) = &get.ca {
         config.roots = certificates_from_pem(ca).map_err(|error| error.to_string())?;
     } else if !get.insecure {
@@ -78,11 +81,27 @@ fn config(get: &Get) -> Result<ClientConfig, Failure> {
 }
 
 async fn fetch_all(get: &Get, config: &ClientConfig, destinations: Vec<Destination>) -> Result<(), Failure> {
-    let (endpoint, connection) = connect(get, config).await?;
+    let (endpoint, mut connection) = connect(get, config).await?;
+    let mut resumed = None;
+    if get.transport.early_data {
+        resumed = connection.alpn();
+        connection = resume(get, config, &endpoint, connection).await?;
+    }
+    get.transport.prepare(&endpoint, &connection).await?;
     let started = Instant::now();
-    let result = fetch_files(get, &connection, destinations).await;
+    let mut result = fetch_files(get, &connection, destinations.clone(), resumed).await;
+    // RFC 9001 section 4.6.2: what the server did not take is asked for again.
+    if result.is_err() && connection.early_data_status() == EarlyDataStatus::Rejected {
+        connection.established().await.map_err(|error| error.to_string())?;
+        result = fetch_files(get, &connection, destinations, None).await;
+    }
     let elapsed = started.elapsed();
+    connection.established().await.map_err(|error| error.to_string())?;
     let stats = connection.stats();
+    let (transport, paths) = (Transport::of(&connection), PathSummary::of(&connection));
+    if result.is_ok() {
+        get.transport.keep_token(&connection).await?;
+    }
     let alpn = connection.alpn();
     connection.close(protocol::no_error(&connection), b"");
     // The close is sent at once; its repetition is a courtesy.
@@ -91,6 +110,7 @@ async fn fetch_all(get: &Get, config: &ClientConfig, destinations: Vec<Destinati
     let mut summary = Summary::new(get.common.engine(), &stats, result?, elapsed);
     summary.remote = connection.remote_addr().to_string();
     summary.alpn = alpn.map(|alpn| String::from_utf8_lossy(&alpn).into_owned());
+    (summary.transport, summary.paths) = (transport, paths);
     summary.module_datagrams = endpoint.module_datagrams();
     if get.common.json {
         report::print_json(&summary);
@@ -100,6 +120,22 @@ async fn fetch_all(get: &Get, config: &ClientConfig, destinations: Vec<Destinati
         println!("{}", summary.line());
     }
     Ok(())
+}
+
+/// Connects again, as soon as the first connection has given a session, and ends that.
+async fn resume(
+    get: &Get,
+    config: &ClientConfig,
+    endpoint: &Endpoint,
+    first: Connection,
+) -> Result<Connection, Failure> {
+    let session = Some(transport::Client::session(&first).await?);
+    let token = first.take_token().unwrap_or_default();
+    let address = first.remote_addr();
+    first.close(protocol::no_error(&first), b"");
+    let config = ClientConfig { session, token, ..config.clone() };
+    let host = &get.urls[0].host;
+    endpoint.connect_early(address, host, &config).await.map_err(|error| describe(&error, address, get))
 }
 
 /// Connects to the first address of the host that answers.
@@ -114,6 +150,7 @@ async fn connect(get: &Get, config: &ClientConfig) -> Result<(Endpoint, Connecti
         let any = if address.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
         let mut settings = EndpointConfig::new(get.common.engine(), SocketAddr::new(any, 0));
         settings.key_log = Common::key_log()?;
+        get.common.shared.apply_to_endpoint(&mut settings)?;
         let endpoint = Endpoint::new(settings).map_err(|error| error.to_string())?;
         match endpoint.connect(address, &url.host, config).await {
             Ok(connection) => return Ok((endpoint, connection)),
@@ -172,11 +209,12 @@ async fn fetch_files(
     get: &Get,
     connection: &Connection,
     destinations: Vec<Destination>,
+    resumed: Option<Vec<u8>>,
 ) -> Result<Vec<FileSummary>, Failure> {
     if destinations.is_empty() {
         return Ok(Vec::new());
     }
-    let mut client = Client::new(connection.clone()).await?;
+    let mut client = Client::new(connection.clone(), resumed).await?;
     let mut files = Vec::with_capacity(destinations.len());
     for (url, destination) in get.urls.iter().zip(destinations) {
         let output = match &destination {

@@ -7,6 +7,7 @@ mod protocol;
 mod report;
 mod serve;
 mod signals;
+mod transport;
 mod url;
 
 use std::process::ExitCode;

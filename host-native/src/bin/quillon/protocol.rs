@@ -23,9 +23,9 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    /// Begins the protocol that was agreed on.
-    pub(crate) async fn new(connection: Connection) -> Result<Self, Failure> {
-        let alpn = connection.alpn().map(|alpn| String::from_utf8_lossy(&alpn).into_owned());
+    /// Begins the protocol that was agreed on, or, before that, the one of the session that is resumed.
+    pub(crate) async fn new(connection: Connection, resumed: Option<Vec<u8>>) -> Result<Self, Failure> {
+        let alpn = connection.alpn().or(resumed).map(|alpn| String::from_utf8_lossy(&alpn).into_owned());
         match alpn.as_deref() {
             Some(http3::ALPN) => {
                 let client = http3::Client::new(connection).await;

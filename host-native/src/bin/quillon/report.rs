@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quillon_host::{Engine, Stats};
+use quillon_host::{Connection, EarlyDataStatus, Engine, Stats, Version};
 use serde::Serialize;
 
 /// The summary of a `get`.
@@ -14,6 +14,13 @@ pub(crate) struct Summary {
     pub(crate) remote: String,
     /// The application protocol.
     pub(crate) alpn: Option<String>,
+    /// How the connection was made.
+    #[serde(flatten)]
+    pub(crate) transport: Transport,
+    /// The paths, the one in use first.
+    pub(crate) paths: Vec<PathSummary>,
+    /// Packet keys' updates, by either end.
+    pub(crate) key_updates: u64,
     /// Bytes of the files.
     pub(crate) bytes: u64,
     /// From the first request until the last byte.
@@ -40,6 +47,59 @@ pub(crate) struct Summary {
     pub(crate) files: Vec<FileSummary>,
 }
 
+/// How a connection was made.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Transport {
+    /// The version of QUIC.
+    pub(crate) version: Option<String>,
+    /// Whether it resumed an earlier session.
+    pub(crate) resumed: bool,
+    /// `none`, `offered`, `accepted` or `rejected`.
+    pub(crate) early_data: &'static str,
+}
+
+impl Transport {
+    pub(crate) fn of(connection: &Connection) -> Self {
+        Self {
+            version: connection.version().map(version_name),
+            resumed: connection.is_resumed(),
+            early_data: early_data_name(connection.early_data_status()),
+        }
+    }
+}
+
+/// `1`, `2`, or the number of another version.
+fn version_name(version: Version) -> String {
+    match version {
+        Version::V1 => "1".to_owned(),
+        Version::V2 => "2".to_owned(),
+        Version(number) => format!("{number:#010x}"),
+    }
+}
+
+fn early_data_name(status: EarlyDataStatus) -> &'static str {
+    match status {
+        EarlyDataStatus::None => "none",
+        EarlyDataStatus::Offered => "offered",
+        EarlyDataStatus::Accepted => "accepted",
+        EarlyDataStatus::Rejected => "rejected",
+    }
+}
+
+/// One path of a connection.
+#[derive(Debug, Serialize)]
+pub(crate) struct PathSummary {
+    pub(crate) local: String,
+    pub(crate) remote: String,
+}
+
+impl PathSummary {
+    pub(crate) fn of(connection: &Connection) -> Vec<Self> {
+        let paths = connection.paths();
+        paths.iter().map(|path| Self { local: path.local.to_string(), remote: path.remote.to_string() }).collect()
+    }
+}
+
 /// One file of a `get`.
 #[derive(Debug, Serialize)]
 pub(crate) struct FileSummary {
@@ -57,6 +117,9 @@ impl Summary {
             engine: engine.to_string(),
             remote: String::new(),
             alpn: None,
+            transport: Transport::default(),
+            paths: Vec::new(),
+            key_updates: stats.key_updates,
             bytes,
             seconds,
             mb_per_second: if seconds > 0.0 { bytes as f64 / seconds / 1e6 } else { 0.0 },
@@ -85,6 +148,12 @@ impl Summary {
         parts.push(format!("{} of {} packets lost", self.packets_lost, self.packets_sent));
         if let Some(handshake) = self.handshake_ms {
             parts.push(format!("handshake {handshake:.1} ms"));
+        }
+        if let Some(version) = self.transport.version.as_ref().filter(|version| *version != "1") {
+            parts.push(format!("version {version}"));
+        }
+        if self.transport.resumed {
+            parts.push(format!("resumed, early data {}", self.transport.early_data));
         }
         parts.push(match self.module_datagrams {
             Some(datagrams) => format!("engine {}: {datagrams} datagrams crossed the module", self.engine),
@@ -118,6 +187,8 @@ pub(crate) enum Line {
         packets_sent: u64,
         packets_lost: u64,
         rtt_ms: f64,
+        #[serde(flatten)]
+        transport: Transport,
         #[serde(skip_serializing_if = "Option::is_none")]
         module_datagrams: Option<u64>,
     },

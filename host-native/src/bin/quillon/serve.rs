@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::Failure;
 use crate::arguments::{Common, Serve};
 use crate::protocol;
-use crate::report::{self, Line, millis};
+use crate::report::{self, Line, Transport, millis};
 use crate::signals::Interruption;
 
 /// For whom a self-signed certificate is.
@@ -30,10 +30,13 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let mut config = ServerConfig::new(identity, &serve.common.alpn);
     config.transport = serve.common.transport();
     config.cipher_suites = serve.common.cipher_suites();
+    serve.transport.apply(&mut config);
 
     let mut settings = EndpointConfig::new(serve.common.engine(), serve.listen);
     settings.server = Some(config);
     settings.key_log = Common::key_log()?;
+    serve.common.shared.apply_to_endpoint(&mut settings)?;
+    serve.transport.apply_to_endpoint(&mut settings);
     let endpoint = Endpoint::new(settings).map_err(|error| error.to_string())?;
     let mut interruption = Interruption::catch()?;
     announce(&serve, &root, endpoint.local_addr());
@@ -119,6 +122,7 @@ async fn accept(server: &Arc<Server>, endpoint: &Endpoint, conversations: &mut J
 impl Server {
     /// Serves a connection until it ends, in the protocol that was agreed on.
     async fn converse(self: Arc<Self>, connection: Connection) {
+        let transport = Transport::of(&connection);
         let mut requests = JoinSet::new();
         let mut stopping = self.stopping.clone();
         let serve = async {
@@ -136,7 +140,7 @@ impl Server {
         // The requests learn of the end too, and have their say first.
         while requests.join_next().await.is_some() {}
         let end = connection.closed().await;
-        self.tell_closed(&connection, &end);
+        self.tell_closed(&connection, &end, transport);
     }
 
     async fn serve_http3(self: &Arc<Self>, connection: &Connection, requests: &mut JoinSet<()>) {
@@ -191,7 +195,7 @@ impl Server {
         }
     }
 
-    fn tell_closed(&self, connection: &Connection, end: &ConnectionError) {
+    fn tell_closed(&self, connection: &Connection, end: &ConnectionError, transport: Transport) {
         let (remote, stats) = (connection.remote_addr(), connection.stats());
         if self.json {
             report::print_json(&Line::Closed {
@@ -202,6 +206,7 @@ impl Server {
                 packets_lost: stats.packets_lost,
                 rtt_ms: millis(stats.smoothed_rtt),
                 module_datagrams: connection.module_datagrams(),
+                transport,
             });
         } else {
             println!(
