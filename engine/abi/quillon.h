@@ -202,6 +202,8 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_ADMISSION                           37u
 /* How many address tokens a client gets for later connections, 0 to 8. */
 #define QUILLON_CONFIG_TOKENS_PER_CONNECTION               38u
+/* 1: datagrams that are sent are marked as ECN-capable where that survives (the default); 0: they are not. */
+#define QUILLON_CONFIG_ECN                                 39u
 /* Whether a server asks for certificates: QUILLON_CLIENT_AUTHENTICATION_*. */
 #define QUILLON_CONFIG_CLIENT_AUTHENTICATION               48u
 /* 0: a certificate with a known hash passes (the default); 1: if it is as the web's serverCertificateHashes asks. */
@@ -261,6 +263,8 @@ int32_t quillon_last_error(uint8_t *out, uint32_t capacity);
 #define QUILLON_CONFIG_CERTIFICATE_HASH    75u
 /* Where a server would rather be reached, an address of 20 bytes; one for each family. */
 #define QUILLON_CONFIG_PREFERRED_ADDRESS   76u
+/* The sizes of UDP payload that are tried on a path, 2 bytes each; empty: none. */
+#define QUILLON_CONFIG_MTU_DISCOVERY_SIZES 77u
 
 /* CUBIC, the default. */
 #define QUILLON_CONGESTION_CUBIC    0u

@@ -144,6 +144,8 @@ constants! {
         QUILLON_CONFIG_ADMISSION = 37,
         /// How many address tokens a client gets for later connections, 0 to 8.
         QUILLON_CONFIG_TOKENS_PER_CONNECTION = 38,
+        /// 1: datagrams that are sent are marked as ECN-capable where that survives (the default); 0: they are not.
+        QUILLON_CONFIG_ECN = 39,
         /// Whether a server asks for certificates: `QUILLON_CLIENT_AUTHENTICATION_*`.
         QUILLON_CONFIG_CLIENT_AUTHENTICATION = 48,
         /// 0: a certificate with a known hash passes (the default); 1: if it is as the web's serverCertificateHashes asks.
@@ -206,6 +208,8 @@ constants! {
         QUILLON_CONFIG_CERTIFICATE_HASH = 75,
         /// Where a server would rather be reached, an address of 20 bytes; one for each family.
         QUILLON_CONFIG_PREFERRED_ADDRESS = 76,
+        /// The sizes of UDP payload that are tried on a path, 2 bytes each; empty: none.
+        QUILLON_CONFIG_MTU_DISCOVERY_SIZES = 77,
     }
 
     /// Values of `QUILLON_CONFIG_CONGESTION_CONTROL`.

@@ -17,7 +17,7 @@ const MAX_ENTRY_LEN: usize = 1 << 20;
 impl Config {
     /// Sets the bytes under `key`, or appends them where the key names a list.
     pub(super) fn set_bytes(&mut self, key: u32, value: &[u8]) -> Result<(), Failure> {
-        let may_be_empty = key == QUILLON_CONFIG_TOKEN;
+        let may_be_empty = [QUILLON_CONFIG_TOKEN, QUILLON_CONFIG_MTU_DISCOVERY_SIZES].contains(&key);
         if (value.is_empty() && !may_be_empty) || value.len() > MAX_ENTRY_LEN {
             return Err(Failure::invalid("the value is empty or too long"));
         }
@@ -43,6 +43,7 @@ impl Config {
                 SocketAddr::V4(address) => self.transport.preferred_ipv4 = Some(address),
                 SocketAddr::V6(address) => self.transport.preferred_ipv6 = Some(address),
             },
+            QUILLON_CONFIG_MTU_DISCOVERY_SIZES => self.transport.mtu_discovery_sizes = sizes(value)?,
             QUILLON_CONFIG_TOKEN => self.token = value.to_vec(),
             QUILLON_CONFIG_TOKEN_KEY => self.endpoint.tokens.key = Some(static_key(value)?),
             QUILLON_CONFIG_STATELESS_RESET_KEY => self.endpoint.stateless_reset_key = Some(static_key(value)?),
@@ -71,6 +72,15 @@ fn suites(value: &[u8]) -> Result<Vec<CipherSuite>, Failure> {
     }
     let suites = suites.iter().map(|suite| CipherSuite::from_iana(u16::from_be_bytes(*suite)));
     suites.collect::<Option<_>>().ok_or_else(|| Failure::invalid("the engine has no such cipher suite"))
+}
+
+/// Sizes, 2 bytes each, most significant first.
+fn sizes(value: &[u8]) -> Result<Vec<u16>, Failure> {
+    let (sizes, rest) = value.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(Failure::invalid("a size has two bytes"));
+    }
+    Ok(sizes.iter().map(|size| u16::from_be_bytes(*size)).collect())
 }
 
 /// Versions, 4 bytes each, most significant first.

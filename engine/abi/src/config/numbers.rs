@@ -122,6 +122,7 @@ impl Config {
                 transport.ack_eliciting_threshold = within(value, 1, u64::from(u16::MAX))?;
             }
             QUILLON_CONFIG_ACTIVE_CONNECTION_ID_LIMIT => transport.active_connection_id_limit = within(value, 2, 8)?,
+            QUILLON_CONFIG_ECN => transport.ecn = flag(value)?,
             QUILLON_CONFIG_GREASE_QUIC_BIT => transport.grease_quic_bit = flag(value)?,
             QUILLON_CONFIG_PAD_PACKETS => transport.pad_packets = flag(value)?,
             QUILLON_CONFIG_ORIGINAL_VERSION => {

@@ -57,6 +57,7 @@ mod key {
     pub(super) const TRANSMIT_ARENA_LEN: u32 = 36;
     pub(super) const ADMISSION: u32 = 37;
     pub(super) const TOKENS_PER_CONNECTION: u32 = 38;
+    pub(super) const ECN: u32 = 39;
     pub(super) const FLOOD_BURST: u32 = 51;
     pub(super) const FLOOD_RATE: u32 = 52;
     pub(super) const QLOG: u32 = 53;
@@ -82,6 +83,7 @@ mod key {
     pub(super) const STATELESS_RESET_KEY: u32 = 73;
     pub(super) const TICKET_KEY: u32 = 74;
     pub(super) const PREFERRED_ADDRESS: u32 = 76;
+    pub(super) const MTU_DISCOVERY_SIZES: u32 = 77;
 }
 
 /// Settings by key.
@@ -230,6 +232,7 @@ impl Values {
             initial_max_streams_uni,
             send_buffer,
             max_udp_payload_size,
+            mtu_discovery_sizes,
             max_received_udp_payload_size,
             initial_rtt,
             max_ack_delay,
@@ -246,6 +249,7 @@ impl Values {
             versions,
             packets_per_key,
             congestion,
+            ecn,
             floods: FloodSettings { burst, refill_per_second },
             disable_active_migration,
             preferred_ipv4,
@@ -282,10 +286,13 @@ impl Values {
             (key::FLOOD_RATE, u64::from(*refill_per_second)),
             (key::DISABLE_ACTIVE_MIGRATION, u64::from(*disable_active_migration)),
             (key::FOLLOW_PREFERRED_ADDRESS, u64::from(*follow_preferred_address)),
+            (key::ECN, u64::from(*ecn)),
             (key::GREASE_QUIC_BIT, u64::from(*grease_quic_bit)),
             (key::PAD_PACKETS, u64::from(*pad_packets)),
             (key::GREASE, u64::from(*grease)),
         ]);
+        let sizes = mtu_discovery_sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
+        self.bytes.push((key::MTU_DISCOVERY_SIZES, sizes));
         self.add_datagrams(datagrams);
         self.add_versions(versions, is_client);
         match *flow_control {
@@ -347,7 +354,7 @@ mod tests {
     #[test]
     fn every_setting_goes_over() {
         let default = values(&TransportSettings::default());
-        let changes: [fn(&mut TransportSettings); 42] = [
+        let changes: [fn(&mut TransportSettings); 44] = [
             |t| t.max_idle_timeout = Duration::from_secs(7),
             |t| t.initial_max_data = 7,
             |t| t.initial_max_stream_data_bidi_local = 7,
@@ -357,6 +364,8 @@ mod tests {
             |t| t.initial_max_streams_uni = 7,
             |t| t.send_buffer = 7,
             |t| t.max_udp_payload_size = 1300,
+            |t| t.mtu_discovery_sizes = Vec::new(),
+            |t| t.ecn = false,
             |t| t.max_received_udp_payload_size = 1300,
             |t| t.initial_rtt = Duration::from_secs(7),
             |t| t.max_ack_delay = Duration::from_millis(7),
