@@ -73,3 +73,10 @@ fn a_seed_gives_the_same_run_again() {
         assert_eq!(run(seed, native), run(seed, native));
     }
 }
+
+/// A server that had used up the client's connection IDs could tell so only to an address that the client had left, and
+/// was not heard: the connection timed out.
+#[test]
+fn seed_346_a_server_is_heard_where_the_client_was() {
+    assert_eq!(run(346, native).timed_out, 0);
+}

@@ -266,7 +266,7 @@ fn a_handshake_completes_at_heavy_loss() {
     let transport =
         TransportSettings { handshake_timeout: Some(Duration::from_secs(60)), ..TransportSettings::default() };
     let conditions = Conditions { loss: Loss::Random(Chance::percent(25)), ..Conditions::PERFECT };
-    let (mut times, mut failed) = (Vec::new(), 0);
+    let mut times = Vec::new();
     for seed in 0..200 {
         let mut network = Network::new(seed);
         let server = network.add_node(Native::server(transport.clone(), [1; 32]), server_address(), false, true);
@@ -275,12 +275,12 @@ fn a_handshake_completes_at_heavy_loss() {
         network.join(client, server, conditions, conditions);
         let began = network.now();
         let connected = flow::connect(&mut network, (client, local), (server, server_address()), 70 * SECOND);
-        failed += u32::from(connected.is_none());
+        assert!(connected.is_some(), "seed {seed}: not within a minute");
         times.push(network.now() - began);
     }
     times.sort_unstable();
-    println!("median {}, of a hundred the worst {}, failed {failed}", times[100], times[197]);
+    println!("median {}, worst {}", times[100], times[199]);
     assert!(times[100] < SECOND, "half of all within {} ns", times[100]);
-    assert!(times[189] < 15 * SECOND, "95 of 100 within {} ns", times[189]);
-    assert!(failed <= 2, "{failed} of 200 not within a minute");
+    assert!(times[189] < 5 * SECOND, "95 of 100 within {} ns", times[189]);
+    assert!(times[199] < 30 * SECOND, "all within {} ns", times[199]);
 }
