@@ -101,7 +101,7 @@ async function origin(options: ConnectOptions): Promise<{ engine: Engine; config
     if (sessionTicket !== undefined && !isBroken(sessionTicket.contents.engine)) {
       const { engine, config, saved } = sessionTicket.contents;
       config.setSession(saved);
-      return { engine, config: token === undefined ? config : config.setToken(token) };
+      return { engine, config: config.setToken(token ?? new Uint8Array(0)) };
     }
     const client = clientOptions(options, defaultRoots);
     const engine = await Engine.load(await engineModule());

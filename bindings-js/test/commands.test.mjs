@@ -285,6 +285,22 @@ test("both ends choose versions", async () => {
   assert.equal(connection.version, v2);
 });
 
+test("datagrams that wait give way as the settings say, and packets have the sizes that they name", async () => {
+  const transport = { datagramReceivePolicy: "newest", datagramReceiveBuffer: 1000, padPackets: true };
+  const { link, peer, connection } = await joined({
+    server: { transport },
+    endpoint: { ecn: false },
+    // Nothing is tried: what is named is used.
+    transport: { mtuDiscoverySizes: [], maxUdpPayloadSize: 1300, ackElicitingThreshold: 4, ackDelayExponent: 5 },
+  });
+  for (let i = 0; i < 5; i++) {
+    connection.sendDatagram(Uint8Array.of(i, ...pattern(400)));
+  }
+  link.settle();
+  assert.equal(peer.peekDatagram()[0], 0);
+  assert.equal(connection.stats().maxUdpPayloadSize, 1300n);
+});
+
 test("settings that make no sense are refused by name", async () => {
   const engine = await load();
   const invalid = { name: "EngineError", code: "QUILLON_ERR_INVALID_ARGUMENT" };

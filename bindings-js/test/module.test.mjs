@@ -53,6 +53,7 @@ test("the package's numbers are the header's", () => {
     CLIENT_AUTHENTICATION: "CLIENT_AUTHENTICATION",
     EARLY_DATA: "EARLY_DATA",
     QLOG: "QLOG",
+    DROP: "DROP",
     MIGRATE: "MIGRATE",
     LOG: "LOG",
   };

@@ -1,4 +1,4 @@
-import { ADMISSION, CLIENT_AUTHENTICATION, CONGESTION, ConfigBytes, ConfigKey, QLOG, Role } from "./constants.js";
+import { ADMISSION, CLIENT_AUTHENTICATION, CONGESTION, ConfigBytes, ConfigKey, DROP, QLOG, Role } from "./constants.js";
 import type { Instance } from "./instance.js";
 import { Owned } from "./owned.js";
 import { ADDRESS_LEN, encodeAddress, type Address } from "./path.js";
@@ -16,9 +16,19 @@ export interface TransportSettings {
   readonly initialMaxStreamsUni?: number | bigint;
   /** The largest UDP payload that is sent, in bytes: at least 1200. */
   readonly maxUdpPayloadSize?: number;
+  /** The largest UDP payload that the peer may send, in bytes. */
+  readonly maxReceivedUdpPayloadSize?: number;
+  /** The sizes of UDP payload that are tried on a path, in bytes; empty: none. */
+  readonly mtuDiscoverySizes?: readonly number[];
   /** The round-trip time assumed before the first sample. */
   readonly initialRtt?: number;
   readonly maxAckDelay?: number;
+  /** The power of two that the delays in ACK frames are divided by: 0 to 20. */
+  readonly ackDelayExponent?: number;
+  /** How many packets arrive before an acknowledgement is not held back any more. */
+  readonly ackElicitingThreshold?: number;
+  /** How many of the peer's connection IDs are kept: 2 to 8. */
+  readonly activeConnectionIdLimit?: number;
   /** The silence after which a PING is sent; 0 for never. */
   readonly keepAlive?: number;
   /** The longest handshake; 0 for no limit. */
@@ -32,6 +42,9 @@ export interface TransportSettings {
   readonly manualCredit?: boolean;
   /** The largest DATAGRAM frame that the peer may send, in bytes; 0: no datagrams. */
   readonly maxDatagramFrameSize?: number;
+  /** What gives way when too many wait to be sent, and to be read. Default: the newest, and the oldest. */
+  readonly datagramSendPolicy?: (typeof DROP)[number];
+  readonly datagramReceivePolicy?: (typeof DROP)[number];
   /** How many bytes of datagrams may wait to be sent, and to be read; each datagram counts for 64 more than it has. */
   readonly datagramSendBuffer?: number;
   readonly datagramReceiveBuffer?: number;
@@ -42,6 +55,10 @@ export interface TransportSettings {
   readonly packetsPerKey?: number | bigint;
   /** Sends what means nothing, so that peers keep ignoring it. Default: true. */
   readonly grease?: boolean;
+  /** The QUIC bit may be anything, both ways. Default: true. */
+  readonly greaseQuicBit?: boolean;
+  /** Pads packets, so that sizes tell nothing. */
+  readonly padPackets?: boolean;
   /** The peer is asked not to move to other addresses. */
   readonly disableActiveMigration?: boolean;
   /** A client moves to the server's preferred address. */
@@ -55,6 +72,8 @@ export interface TransportSettings {
   readonly textLog?: boolean;
   /** Versions of QUIC to speak, by number, the best first; a client starts with the first. */
   readonly versions?: readonly number[];
+  /** At a client that tries again after a Version Negotiation packet: the version of its first attempt. */
+  readonly originalVersion?: number;
   /** Versions to change to where the peer allows, the best first. */
   readonly preferredVersions?: readonly number[];
 }
@@ -119,6 +138,8 @@ export interface EndpointOptions {
   /** The bytes that the endpoint's connections may hold. */
   readonly memoryBudget?: number;
   readonly maxConnections?: number;
+  /** Marks datagrams that are sent as ECN-capable, where that survives. Default: true. */
+  readonly ecn?: boolean;
   /** Who decides about new clients: nobody, a Retry, or the caller by `pollIncoming`. */
   readonly admission?: (typeof ADMISSION)[number];
   /** How many address tokens a client gets for later connections: 0 to 8. */
@@ -149,13 +170,13 @@ export class Config extends Owned {
     return this;
   }
 
-  /** Has the next connection resume a session; it came from a connection with this configuration. */
-  setSession(session: SavedSession): this {
-    this.#instance.check(this.#instance.exports.quillon_config_set_session(this.handle, session.handle));
+  /** Has the next connection resume a session that came from a connection with this configuration; `null`: none. */
+  setSession(session: SavedSession | null): this {
+    this.#instance.check(this.#instance.exports.quillon_config_set_session(this.handle, session?.handle ?? 0));
     return this;
   }
 
-  /** Has the next connection show an address token of the server. */
+  /** Has the next connection show an address token of the server; empty: none. */
   setToken(token: Uint8Array): this {
     return this.setBytes(ConfigBytes.TOKEN, token);
   }
@@ -263,6 +284,7 @@ export function endpointConfig(instance: Instance, options: EndpointOptions): Co
       .setNumber(ConfigKey.CONNECTION_ID_LEN, options.connectionIdLen)
       .setNumber(ConfigKey.MEMORY_BUDGET, options.memoryBudget)
       .setNumber(ConfigKey.MAX_CONNECTIONS, options.maxConnections)
+      .setNumber(ConfigKey.ECN, options.ecn)
       .setNumber(ConfigKey.ADMISSION, position(ADMISSION, options.admission))
       .setNumber(ConfigKey.TOKENS_PER_CONNECTION, options.tokensPerConnection)
       .setNumber(ConfigKey.RECEIVE_ARENA_LEN, options.receiveArenaLen)
@@ -291,12 +313,20 @@ function common(config: Config, options: CommonOptions): void {
     .setNumber(ConfigKey.MAX_UDP_PAYLOAD_SIZE, transport.maxUdpPayloadSize)
     .setNumber(ConfigKey.INITIAL_RTT_MS, transport.initialRtt)
     .setNumber(ConfigKey.MAX_ACK_DELAY_MS, transport.maxAckDelay)
+    .setNumber(ConfigKey.MAX_RECEIVED_UDP_PAYLOAD_SIZE, transport.maxReceivedUdpPayloadSize)
+    .setBytes(ConfigBytes.MTU_DISCOVERY_SIZES, numbers(transport.mtuDiscoverySizes, 2))
+    .setNumber(ConfigKey.ACK_DELAY_EXPONENT, transport.ackDelayExponent)
+    .setNumber(ConfigKey.ACK_ELICITING_THRESHOLD, transport.ackElicitingThreshold)
+    .setNumber(ConfigKey.ACTIVE_CONNECTION_ID_LIMIT, transport.activeConnectionIdLimit)
     .setNumber(ConfigKey.KEEP_ALIVE_MS, transport.keepAlive)
     .setNumber(ConfigKey.HANDSHAKE_TIMEOUT_MS, transport.handshakeTimeout)
     .setNumber(ConfigKey.CONGESTION_CONTROL, position(CONGESTION, transport.congestionControl))
     .setNumber(ConfigKey.INITIAL_PACKET_NUMBER, transport.initialPacketNumber)
     .setNumber(ConfigKey.PACKETS_PER_KEY, transport.packetsPerKey)
     .setNumber(ConfigKey.GREASE, transport.grease)
+    .setNumber(ConfigKey.GREASE_QUIC_BIT, transport.greaseQuicBit)
+    .setNumber(ConfigKey.PAD_PACKETS, transport.padPackets)
+    .setNumber(ConfigKey.ORIGINAL_VERSION, transport.originalVersion)
     .setNumber(ConfigKey.DISABLE_ACTIVE_MIGRATION, transport.disableActiveMigration)
     .setNumber(ConfigKey.FOLLOW_PREFERRED_ADDRESS, transport.followPreferredAddress)
     .setNumber(ConfigKey.QLOG, position(QLOG, transport.qlog))
@@ -328,6 +358,8 @@ function limits(config: Config, transport: TransportSettings): void {
     .setNumber(ConfigKey.MAX_DATAGRAM_FRAME_SIZE, transport.maxDatagramFrameSize)
     .setNumber(ConfigKey.DATAGRAM_SEND_BUFFER, transport.datagramSendBuffer)
     .setNumber(ConfigKey.DATAGRAM_RECEIVE_BUFFER, transport.datagramReceiveBuffer)
+    .setNumber(ConfigKey.DATAGRAM_SEND_POLICY, position(DROP, transport.datagramSendPolicy))
+    .setNumber(ConfigKey.DATAGRAM_RECEIVE_POLICY, position(DROP, transport.datagramReceivePolicy))
     .setNumber(ConfigKey.FLOOD_BURST, transport.floodBurst)
     .setNumber(ConfigKey.FLOOD_RATE, transport.floodRate);
 }

@@ -69,6 +69,7 @@ export const ConfigKey = {
   TRANSMIT_ARENA_LEN: 36,
   ADMISSION: 37,
   TOKENS_PER_CONNECTION: 38,
+  ECN: 39,
   CLIENT_AUTHENTICATION: 48,
   CERTIFICATE_HASH_RULE: 49,
   EXTERNAL_TLS: 50,
@@ -76,6 +77,15 @@ export const ConfigKey = {
   FLOOD_RATE: 52,
   QLOG: 53,
   TEXT_LOG: 54,
+  MAX_RECEIVED_UDP_PAYLOAD_SIZE: 55,
+  ACK_DELAY_EXPONENT: 56,
+  ACK_ELICITING_THRESHOLD: 57,
+  ACTIVE_CONNECTION_ID_LIMIT: 58,
+  GREASE_QUIC_BIT: 59,
+  PAD_PACKETS: 60,
+  ORIGINAL_VERSION: 61,
+  DATAGRAM_SEND_POLICY: 62,
+  DATAGRAM_RECEIVE_POLICY: 63,
 } as const;
 
 /** Keys of a configuration's bytes: `QUILLON_CONFIG_*`. */
@@ -93,6 +103,7 @@ export const ConfigBytes = {
   TICKET_KEY: 74,
   CERTIFICATE_HASH: 75,
   PREFERRED_ADDRESS: 76,
+  MTU_DISCOVERY_SIZES: 77,
 } as const;
 
 /** Event kinds: `QUILLON_EVENT_*`. */
@@ -235,6 +246,9 @@ export const CLIENT_AUTHENTICATION = ["none", "optional", "required"] as const;
 
 /** What became of early data: `QUILLON_EARLY_DATA_*`, by number. */
 export const EARLY_DATA = ["none", "offered", "accepted", "rejected"] as const;
+
+/** What gives way when too many datagrams wait: `QUILLON_DROP_*`, by number. */
+export const DROP = ["oldest", "newest"] as const;
 
 /** The qlog to record: `QUILLON_QLOG_*`, by number. */
 export const QLOG = ["none", "0.3", "draft"] as const;
