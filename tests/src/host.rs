@@ -129,6 +129,8 @@ pub struct Native {
     pub endpoint: Endpoint,
     /// How it connects.
     pub client: Arc<ClientConfig>,
+    /// How many sessions it has been given; the latest is that of the next connection.
+    pub sessions: u32,
     buffer: Vec<u8>,
 }
 
@@ -139,7 +141,7 @@ impl Native {
         let mut endpoint = Endpoint::new(config, seed);
         endpoint.set_unix_time(UNIX_TIME);
         endpoint.set_server(server.map(Arc::new)).expect("the settings are within their ranges");
-        Self { endpoint, client: Arc::new(client), buffer: vec![0; 65_507] }
+        Self { endpoint, client: Arc::new(client), sessions: 0, buffer: vec![0; 65_507] }
     }
 
     /// A connection that must exist.
@@ -179,7 +181,12 @@ impl Host for Native {
     }
 
     fn poll_event(&mut self) -> Option<(ConnectionHandle, Event)> {
-        self.endpoint.poll_event()
+        let polled = self.endpoint.poll_event();
+        if let Some((_, Event::NewSession(session))) = &polled {
+            Arc::make_mut(&mut self.client).session = Some((**session).clone());
+            self.sessions += 1;
+        }
+        polled
     }
 
     fn open(&mut self, connection: ConnectionHandle, dir: Dir) -> Option<StreamId> {

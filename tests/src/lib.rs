@@ -5,6 +5,8 @@
 //! - [`echo`]: a whole life of a connection between the two, step by step.
 //! - [`forge`]: packets of a peer that holds the keys and keeps no rules.
 //! - [`module`]: the module under wasmtime, as one of the hosts.
+//! - [`transport`]: what the transport can do beyond streams, of either build of the engine.
+//! - [`udp`]: clients and servers of either build on real sockets, against other implementations.
 //! - [`process`]: child processes that end with the test.
 //! - [`command`]: the command `quillon` as such a process.
 
@@ -17,3 +19,5 @@ pub mod link;
 pub mod module;
 pub mod pair;
 pub mod process;
+pub mod transport;
+pub mod udp;

@@ -15,6 +15,7 @@ use wasmtime::{Engine, Instance, Memory, Store, TypedFunc, WasmParams, WasmResul
 
 use crate::fixtures::{CA, CERTIFICATE, PRIVATE_KEY, module_dir};
 use crate::host::{ALPN, Batch, Host, UNIX_TIME};
+use crate::transport::{Known, Transport};
 
 /// The numbers of `quillon.h` that hosts here use.
 mod abi {
@@ -24,6 +25,14 @@ mod abi {
     pub(super) const CONFIG_CERTIFICATE: u32 = 66;
     pub(super) const CONFIG_PRIVATE_KEY: u32 = 67;
     pub(super) const CONFIG_CIPHER_SUITES: u32 = 68;
+    pub(super) const CONFIG_TOKEN: u32 = 71;
+    pub(super) const EVENT_NEW_SESSION: i32 = 23;
+    pub(super) const EVENT_PREFERRED_ADDRESS: i32 = 30;
+    pub(super) const INFO_PATH: u32 = 4;
+    pub(super) const INFO_STATE: u32 = 5;
+    pub(super) const INFO_VERSION: u32 = 7;
+    pub(super) const INFO_EARLY_DATA: u32 = 11;
+    pub(super) const STATE_RESUMED: u32 = 8;
     pub(super) const ARENA_DATA: usize = 4096;
     pub(super) const DESCRIPTOR_LEN: usize = 64;
     pub(super) const FLAG_FINISHED: u32 = 1;
@@ -80,6 +89,10 @@ pub struct Settings {
     pub numbers: Vec<(u32, u64)>,
     /// Cipher suites in order of preference; empty for the default.
     pub cipher_suites: Vec<CipherSuite>,
+    /// Bytes by key, as `quillon_config_set_bytes` takes them.
+    pub bytes: Vec<(u32, Vec<u8>)>,
+    /// The application protocol; [`ALPN`] where there is none.
+    pub alpn: Option<Vec<u8>>,
 }
 
 /// An instance of the module with one endpoint.
@@ -94,6 +107,7 @@ pub struct Module {
     receive_arena: usize,
     transmit_arena: usize,
     staging: u32,
+    sessions: u32,
 }
 
 impl fmt::Debug for Module {
@@ -145,7 +159,7 @@ impl Module {
         module.check("quillon_seed", (seed, 32u32));
         module.check("quillon_set_unix_time", UNIX_TIME.as_secs());
         module.config = module.make_config(side, settings);
-        module.endpoint = module.check("quillon_endpoint_new", 0u32);
+        module.endpoint = module.check("quillon_endpoint_new", module.config);
         if side == Side::Server {
             module.check("quillon_endpoint_listen", (module.endpoint, module.config));
         }
@@ -176,6 +190,7 @@ impl Module {
             receive_arena: 0,
             transmit_arena: 0,
             staging: 0,
+            sessions: 0,
         };
         module.status = module.call::<_, u32>("quillon_status", ()) as usize;
         module
@@ -227,7 +242,8 @@ impl Module {
             self.check("quillon_config_set_number", (config, key, number));
         }
         let suites: Vec<u8> = settings.cipher_suites.iter().flat_map(|suite| suite.to_iana().to_be_bytes()).collect();
-        let mut bytes = vec![(abi::CONFIG_ALPN, ALPN)];
+        let mut bytes = vec![(abi::CONFIG_ALPN, settings.alpn.as_deref().unwrap_or(ALPN))];
+        bytes.extend(settings.bytes.iter().map(|(key, value)| (*key, value.as_slice())));
         match side {
             Side::Client => bytes.push((abi::CONFIG_ROOT_CERTIFICATE, CA)),
             Side::Server => {
@@ -238,11 +254,25 @@ impl Module {
             bytes.push((abi::CONFIG_CIPHER_SUITES, &suites));
         }
         for (key, value) in bytes {
-            let address = self.put(value);
-            self.check("quillon_config_set_bytes", (config, key, address, value.len() as u32));
-            self.call::<_, ()>("quillon_free", (address, value.len() as u32));
+            self.set_bytes(config, key, value);
         }
         config
+    }
+
+    fn set_bytes(&mut self, config: u32, key: u32, value: &[u8]) {
+        let address = self.put(value);
+        self.check("quillon_config_set_bytes", (config, key, address, value.len() as u32));
+        self.call::<_, ()>("quillon_free", (address, value.len() as u32));
+    }
+
+    /// What the module knows of a connection under a key; empty for nothing.
+    fn info(&mut self, connection: ConnectionHandle, key: u32) -> Vec<u8> {
+        let out = self.put(&[0; 256]);
+        let arguments = (self.endpoint, connection.raw(), key, out, 256u32);
+        let len = self.call::<_, i32>("quillon_connection_info", arguments).clamp(0, 256) as usize;
+        let bytes = self.memory.data(&self.store)[out as usize..][..len].to_vec();
+        self.call::<_, ()>("quillon_free", (out, 256u32));
+        bytes
     }
 
     fn bytes_at<const N: usize>(&self, address: usize) -> [u8; N] {
@@ -313,6 +343,12 @@ impl Module {
             24 => Event::EarlyDataAccepted,
             25 => Event::EarlyDataRejected,
             26 => Event::PeerCertificate,
+            27 => Event::PathChanged { path: decode_path(self.status_data(EVENT_DATA)) },
+            28 => {
+                let new_peer_address = self.status_u32(EVENT_DETAIL) != 0;
+                Event::PathValidated { path: decode_path(self.status_data(EVENT_DATA)), new_peer_address }
+            }
+            29 => Event::PathFailed { path: decode_path(self.status_data(EVENT_DATA)) },
             31 => Event::CryptoReceived,
             32 => Event::StreamAcked { id, offset: code },
             33 => Event::StreamClosed { id, error: (self.status_u32(EVENT_DETAIL) != 0).then_some(code) },
@@ -387,7 +423,18 @@ impl Host for Module {
     }
 
     fn poll_event(&mut self) -> Option<(ConnectionHandle, Event)> {
-        let kind = self.exports.endpoint_poll_event.call(&mut self.store, self.endpoint).expect("no trap");
+        let kind = loop {
+            match self.exports.endpoint_poll_event.call(&mut self.store, self.endpoint).expect("no trap") {
+                // A session stays in the module, for the next connection; 30 only announces what is followed.
+                abi::EVENT_NEW_SESSION => {
+                    let session = self.check("quillon_session_take", ());
+                    self.check("quillon_config_set_session", (self.config, session));
+                    self.sessions += 1;
+                }
+                abi::EVENT_PREFERRED_ADDRESS => {}
+                kind => break kind,
+            }
+        };
         let handle = ConnectionHandle::from_raw(self.status_u32(abi::status::EVENT_CONNECTION));
         (self.succeeded("quillon_endpoint_poll_event", kind) != 0).then(|| (handle, self.event(kind)))
     }
@@ -439,20 +486,82 @@ impl Host for Module {
     }
 }
 
+impl Transport for Module {
+    fn facts(&mut self, connection: ConnectionHandle) -> Option<Known> {
+        let path = self.info(connection, abi::INFO_PATH);
+        let word = |bytes: Vec<u8>| bytes.try_into().map_or(0, u32::from_le_bytes);
+        let state = word(self.info(connection, abi::INFO_STATE));
+        let early_data = word(self.info(connection, abi::INFO_EARLY_DATA));
+        let version = word(self.info(connection, abi::INFO_VERSION));
+        let takes_datagrams = self.call::<_, i32>("quillon_datagram_max_size", (self.endpoint, connection.raw())) >= 0;
+        (path.len() == 40).then(|| Known {
+            takes_datagrams,
+            version,
+            path: decode_path(&path),
+            resumed: state & abi::STATE_RESUMED != 0,
+            early_data_accepted: early_data == 2,
+        })
+    }
+
+    fn update_key(&mut self, now: Time, connection: ConnectionHandle) -> bool {
+        let (lo, hi) = halves(now);
+        self.call::<_, i32>("quillon_connection_update_key", (self.endpoint, connection.raw(), lo, hi)) >= 0
+    }
+
+    fn migrate(&mut self, now: Time, connection: ConnectionHandle, local: SocketAddr) {
+        let (local, (lo, hi)) = (self.put(&encode_address(local)), halves(now));
+        self.check("quillon_connection_migrate", (self.endpoint, connection.raw(), local, 0u32, lo, hi));
+    }
+
+    fn send_datagram(&mut self, connection: ConnectionHandle, data: &[u8]) -> bool {
+        let address = self.put(data);
+        let arguments = (self.endpoint, connection.raw(), address, data.len() as u32);
+        self.call::<_, i64>("quillon_datagram_send", arguments) >= 0
+    }
+
+    fn recv_datagram(&mut self, connection: ConnectionHandle) -> Option<Vec<u8>> {
+        let len: i32 = self.call("quillon_datagram_peek", (self.endpoint, connection.raw()));
+        u32::try_from(len).ok()?;
+        let data = self.status_data(abi::status::DATA).to_vec();
+        self.check("quillon_datagram_consume", (self.endpoint, connection.raw()));
+        Some(data)
+    }
+
+    fn is_early_data(&mut self, connection: ConnectionHandle, id: StreamId) -> bool {
+        self.call::<_, i32>("quillon_stream_is_early_data", (self.endpoint, connection.raw(), id.0)) == 1
+    }
+
+    fn set_token(&mut self, token: &[u8]) {
+        self.set_bytes(self.config, abi::CONFIG_TOKEN, token);
+    }
+
+    fn sessions(&self) -> u32 {
+        self.sessions
+    }
+}
+
+/// An address as the ABI takes it.
+#[must_use]
+pub fn encode_address(address: SocketAddr) -> [u8; 20] {
+    let mut out = [0; 20];
+    out[2..4].copy_from_slice(&address.port().to_le_bytes());
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            out[0] = 4;
+            out[4..8].copy_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            out[0] = 6;
+            out[4..].copy_from_slice(&ip.octets());
+        }
+    }
+    out
+}
+
 fn encode_path(path: FourTuple) -> [u8; 40] {
     let mut bytes = [0; 40];
     for (out, address) in bytes.chunks_mut(20).zip([path.local, path.remote]) {
-        out[2..4].copy_from_slice(&address.port().to_le_bytes());
-        match address.ip() {
-            IpAddr::V4(ip) => {
-                out[0] = 4;
-                out[4..8].copy_from_slice(&ip.octets());
-            }
-            IpAddr::V6(ip) => {
-                out[0] = 6;
-                out[4..].copy_from_slice(&ip.octets());
-            }
-        }
+        out.copy_from_slice(&encode_address(address));
     }
     bytes
 }
