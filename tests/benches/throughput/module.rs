@@ -19,7 +19,9 @@ use crate::{DATAGRAM_LEN, WINDOW, bulk};
 pub(crate) fn transfer(suite: CipherSuite, bytes: usize) -> Duration {
     let window = [2, 5, 15].map(|key| (key, WINDOW));
     let numbers = window.into_iter().chain([(8, DATAGRAM_LEN as u64)]).collect();
-    let settings = Settings { numbers, cipher_suites: vec![suite], ..Settings::default() };
+    // QUILLON_CONFIG_MTU_DISCOVERY_SIZES, none: every engine sends this size from the start.
+    let sizes = vec![(77, Vec::new())];
+    let settings = Settings { numbers, bytes: sizes, cipher_suites: vec![suite], ..Settings::default() };
     bulk::transfer(Module::new(Side::Client, &settings, [1; 32]), Module::new(Side::Server, &settings, [2; 32]), bytes)
 }
 

@@ -29,6 +29,8 @@ fn settings() -> TransportSettings {
         initial_max_stream_data_uni: WINDOW,
         send_buffer: WINDOW,
         max_udp_payload_size: DATAGRAM_LEN as u16,
+        // Every engine sends this size from the start.
+        mtu_discovery_sizes: Vec::new(),
         ..TransportSettings::default()
     }
 }

@@ -12,7 +12,7 @@ const WARM_UP = 16 << 20;
 
 // Of quillon.h.
 const BLOCKED = -4;
-const CONFIG = { data: 2, streamDataUni: 5, udpPayload: 8, sendBuffer: 15, alpn: 64, root: 65, certificate: 66, key: 67, suites: 68 };
+const CONFIG = { data: 2, streamDataUni: 5, udpPayload: 8, sendBuffer: 15, alpn: 64, root: 65, certificate: 66, key: 67, suites: 68, sizes: 77 };
 const ARENA_DATA = 4096;
 const DESCRIPTOR_LEN = 64;
 const EVENT = { accepted: 1, confirmed: 3, closed: 12 };
@@ -38,6 +38,8 @@ class End {
       : [[CONFIG.root, file("ca.der")]];
     for (const [key, value] of [
       [CONFIG.alpn, new TextEncoder().encode("test")], [CONFIG.suites, Uint8Array.of(suite >> 8, suite)], ...secrets,
+      // None are tried: every engine sends datagrams of this length from the start.
+      [CONFIG.sizes, new Uint8Array(0)],
     ]) {
       this.check(this.x.quillon_config_set_bytes(this.config, key, this.put(value), value.length));
     }
